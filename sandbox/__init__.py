@@ -1,0 +1,1 @@
+"""A deployment to try seatrial on, on one machine, from packages alone: see README.md in this folder."""
