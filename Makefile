@@ -1,0 +1,38 @@
+# Everything is set up by `make setup`; the other targets call it. Needs Python 3.11 or newer, make and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+WORKERS ?= 4
+
+.PHONY: setup demo test lint docs prove clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sandbox,dev]'
+	touch $@
+
+# The main job, on a sandbox of its own that is gone afterwards.
+demo: $(STAMP)
+	$(BIN)/python -m pytest --sandbox --time-scale 0.2
+
+test: lint
+	$(BIN)/python -m pytest -c selftests/pytest.ini -n $(WORKERS) selftests
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# docs/checks.md, from the checks' docstrings.
+docs: $(STAMP)
+	$(BIN)/python -m seatrial docs
+
+# The long proof: all faults at full scale with their times, repetitions, kills. Prints figures for docs/proof.md.
+prove: $(STAMP)
+	$(BIN)/python -m pytest -c selftests/prove.ini -n 1 selftests
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .seatrial
