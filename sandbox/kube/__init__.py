@@ -1,0 +1,1 @@
+"""A Kubernetes API over HTTPS on loopback, with the controllers and the scheduler; knows no product, image or fault."""

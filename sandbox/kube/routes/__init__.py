@@ -1,0 +1,1 @@
+"""What answers which request: one module per family of routes."""

@@ -1,0 +1,141 @@
+"""A kubelet that runs pods as processes of this machine. It is a client of the Kubernetes API like any other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandbox import clock
+from sandbox.client import Client, Object
+
+from . import environment, registration
+from .events import Recorder
+from .images import Images
+from .network import PodNetwork
+from .pod import Pod
+from .server import Server
+from .tasks import background
+from .timestamps import now
+
+CAPACITY = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "500Gi", "pods": "110"}
+# How often the node's status is written without a change, and how often pods are compared with the API server's list.
+HEARTBEAT_SECONDS = 300
+CLEANUP_SECONDS = 60
+
+
+class Kubelet:
+    """One node.
+
+    `address` is the node's InternalIP; pods get theirs from `pod_network` (``127.7.1.0/24``) and live below
+    `directory`, where `ServiceProxy` keeps ``services.json``. `images` is the registry, see `images.Images`.
+    `environment` is added to every pod's. Pods that carry the label `slow_label` become ready no sooner than
+    `ready_after` seconds after they were assigned. Both times are scaled by the sandbox's clock.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        name: str,
+        address: str,
+        pod_network: str,
+        directory: Path,
+        images: Path,
+        environment: Mapping[str, str],
+        ready_after: float = 0.0,
+        slow_label: str = "",
+        labels: Mapping[str, str] = {},
+        capacity: Mapping[str, str] = CAPACITY,
+    ) -> None:
+        self.client, self.name, self.address, self.directory = client, name, address, directory
+        self.network = PodNetwork(pod_network)
+        self.images = Images(images)
+        self.recorder = Recorder(client, name)
+        self.variables: dict[str, str] = {}
+        self._environment = environment
+        self._ready_after, self._slow_label = ready_after, slow_label
+        self._labels, self._capacity, self._pod_network = labels, capacity, pod_network
+        self._server = Server(self._find)
+        self._pods: dict[str, Pod] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._since = now()
+
+    async def start(self) -> None:
+        """Register the Node, serve its logs, follow its pods. Raises `ApiError` when the API server refuses."""
+        services = self.directory / "services.json"
+        self.variables = environment.of_node(services, self.client.url, self._environment)
+        await self._server.start(self.address)
+        await self._register()
+        self._tasks = [
+            background(task) for task in (self._follow(), self._heartbeat(), self._clean_up(), self.recorder.run())
+        ]
+
+    async def stop(self) -> None:
+        """End every process this kubelet has started; when it returns they are reaped."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(pod.close() for pod in self._pods.values()))
+        self._pods.clear()
+        await self._server.stop()
+
+    # What a pod asks of its node
+
+    def hold_of(self, pod: Object) -> float:
+        """For how many real seconds the pod is kept from being ready."""
+        slow = self._slow_label and self._slow_label in pod["metadata"].get("labels", {})
+        return clock.scaled(self._ready_after) if slow else 0.0
+
+    def forget(self, pod: Pod) -> None:
+        """The pod has ended and the API server knows."""
+        self._pods.pop(pod.uid, None)
+        self.network.release(pod.address)
+
+    # The node
+
+    def _find(self, namespace: str, name: str) -> Pod | None:
+        found = (pod for pod in self._pods.values() if pod.metadata["name"] == name)
+        return next((pod for pod in found if pod.metadata["namespace"] == namespace), None)
+
+    async def _register(self) -> None:
+        node = registration.node(
+            self.name,
+            self.address,
+            self._server.port,
+            labels=self._labels,
+            capacity=self._capacity,
+            pod_network=self._pod_network,
+        )
+        await self.client.create("/api/v1/nodes", node)
+        await self.client.patch(f"/api/v1/nodes/{self.name}/status", {"status": node["status"]})
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await clock.sleep(HEARTBEAT_SECONDS)
+            status = {"conditions": registration.conditions(self._since)}
+            await self.client.patch(f"/api/v1/nodes/{self.name}/status", {"status": status})
+
+    async def _follow(self) -> None:
+        async for kind, observed in self.client.watch("/api/v1/pods", fieldSelector=f"spec.nodeName={self.name}"):
+            self._observe(kind, observed)
+
+    def _observe(self, kind: str, observed: Object) -> None:
+        uid = observed["metadata"]["uid"]
+        if kind == "DELETED":
+            if pod := self._pods.get(uid):
+                pod.terminate(0)
+            return
+        pod = self._pods.get(uid)
+        if pod is None:
+            pod = self._pods[uid] = Pod(self, observed)
+        pod.update(observed)
+
+    async def _clean_up(self) -> None:
+        """A deletion may be missed while a watch is broken."""
+        while True:
+            await clock.sleep(CLEANUP_SECONDS)
+            known = dict(self._pods)
+            listed = await self.client.list("/api/v1/pods", fieldSelector=f"spec.nodeName={self.name}")
+            for uid in known.keys() - {each["metadata"]["uid"] for each in listed}:
+                known[uid].terminate(0)
