@@ -1,0 +1,115 @@
+"""The gateway of the documented contract: the smoke-test document's examples to the letter, on the same machinery."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import HTTPException, Request
+from pydantic import Field
+from redis.exceptions import RedisError
+
+from sandbox.model_engine import endpoint_rules, sync_tasks
+from sandbox.model_engine.application import application, serve
+from sandbox.model_engine.authentication import Authenticated
+from sandbox.model_engine.endpoints import DeleteFailed, Endpoints
+from sandbox.model_engine.requests import CreateModelEndpointV1Request, Flavor, SyncEndpointPredictV1Request
+from sandbox.model_engine.store import Row, timestamp
+
+app = application(openapi=False)
+
+
+class CreateEndpointRequest(CreateModelEndpointV1Request):
+    """The bundle comes with the endpoint."""
+
+    model_bundle_id: str = Field(default="", exclude=True)
+    model_bundle: Flavor
+
+
+def interfaces(request: Request) -> Endpoints:
+    """The application's clients."""
+    endpoints: Endpoints = request.app.state.endpoints
+    return endpoints
+
+
+@app.post("/v1/model-endpoints")
+async def create(body: CreateEndpointRequest, auth: Authenticated, request: Request) -> dict[str, str]:
+    endpoints, flavor = interfaces(request), body.model_bundle.model_dump(mode="json")
+    try:
+        endpoint_rules.check_request(body)
+        endpoint_rules.check_with_bundle(body, flavor)
+        if await endpoints.store.endpoints(owner=auth.team_id, name=body.name):
+            raise endpoint_rules.InvalidRequest("The specified model endpoint already exists.")
+        bundle_id = await endpoints.store.create_bundle(
+            owner=auth.team_id, name=body.name, schema_location="TBA", metadata={}, flavor=flavor
+        )
+        (bundle,) = await endpoints.store.bundles(id=bundle_id)
+        return {"endpoint_creation_task_id": await endpoints.create(auth.team_id, body, bundle)}
+    except endpoint_rules.InvalidRequest as error:
+        raise HTTPException(400, str(error)) from error
+
+
+@app.get("/v1/model-endpoints")
+async def list_endpoints(
+    auth: Authenticated, request: Request, name: str | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    endpoints = interfaces(request)
+    rows = await endpoints.store.endpoints(owner=auth.team_id, name=name)
+    return {"model_endpoints": [await shown(endpoints, row) for row in rows]}
+
+
+@app.delete("/v1/model-endpoints/{endpoint_id}")
+async def delete(endpoint_id: str, auth: Authenticated, request: Request) -> dict[str, bool]:
+    endpoints = interfaces(request)
+    if not await endpoints.store.endpoints(id=endpoint_id, owner=auth.team_id):
+        raise HTTPException(404, f"Model endpoint {endpoint_id} was not found.")
+    try:
+        await endpoints.delete(endpoint_id)
+    except DeleteFailed as error:
+        raise HTTPException(500, "deletion of endpoint failed, compute resources still exist.") from error
+    return {"deleted": True}
+
+
+@app.post("/v1/sync-tasks")
+async def sync_task(
+    model_endpoint_id: str, task: SyncEndpointPredictV1Request, auth: Authenticated, request: Request
+) -> dict[str, Any]:
+    rows = await interfaces(request).store.endpoints(id=model_endpoint_id, owner=auth.team_id)
+    if not rows:
+        raise HTTPException(404, "The specified endpoint could not be found.")
+    try:
+        answer = await sync_tasks.predict(rows[0]["destination"], task)
+    except endpoint_rules.InvalidRequest as error:
+        raise HTTPException(400, f"Invalid request: {error}") from error
+    # The forwarder wraps the worker's answer, as a string; the document shows the answer itself.
+    result = json.loads(answer.result["result"]) if answer.status == "SUCCESS" else None
+    return {**answer.model_dump(), "result": result}
+
+
+async def shown(endpoints: Endpoints, row: Row) -> dict[str, Any]:
+    """One item of the list."""
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "endpoint_type": row["endpoint_type"],
+        "status": await status(endpoints, row),
+        "metadata": row["endpoint_metadata"],
+        "created_at": timestamp(row["created_at"]),
+    }
+
+
+async def status(endpoints: Endpoints, row: Row) -> str:
+    """READY once a worker serves; ``unknown`` when a built endpoint's state cannot be read from Redis."""
+    if row["endpoint_status"] != "READY":
+        return "INITIALIZING"
+    try:
+        state = await endpoints.cache.read(row["id"])
+    except RedisError:
+        state = None
+    if state is None:
+        return "unknown"
+    return "READY" if state["deployment_state"]["available_workers"] else "INITIALIZING"
+
+
+if __name__ == "__main__":
+    serve(app)

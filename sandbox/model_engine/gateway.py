@@ -1,0 +1,194 @@
+"""The gateway of the released contract: ``python -m model_engine_server.entrypoints.start_fastapi_server``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Request
+
+from sandbox.model_engine import endpoint_rules, loggers, sync_tasks
+from sandbox.model_engine.application import application, serve
+from sandbox.model_engine.authentication import Authenticated
+from sandbox.model_engine.endpoints import DeleteFailed, Endpoints
+from sandbox.model_engine.loggers import make_logger
+from sandbox.model_engine.requests import (
+    CreateModelBundleV2Request,
+    CreateModelEndpointV1Request,
+    ModelEndpointOrderBy,
+    SyncEndpointPredictV1Request,
+    SyncEndpointPredictV1Response,
+)
+from sandbox.model_engine.store import Row, timestamp
+
+bundles_logger = make_logger("model_engine_server.api.model_bundles_v2")
+endpoints_logger = make_logger("model_engine_server.api.model_endpoints_v1")
+tasks_logger = make_logger("model_engine_server.api.tasks_v1")
+queue_logger = make_logger("model_engine_server.infra.gateways.celery_task_queue_gateway")
+
+FROM_POSTGRESQL = (
+    *("id", "name", "endpoint_type", "destination", "bundle_name", "status_reason", "created_by"),
+    *("public_inference", "task_expires_seconds", "queue_message_timeout_seconds"),
+)
+FROM_KUBERNETES = (
+    *("deployment_name", "labels", "aws_role", "results_s3_bucket", "deployment_state", "resource_state"),
+    "num_queued_items",
+)
+
+app = application(openapi=True)
+
+
+async def external_interfaces(request: Request) -> Endpoints:
+    """The product makes its clients anew for every request, and says so."""
+    for broker in loggers.BROKERS:
+        queue_logger.info(f"Initializing CeleryTaskQueueGateway with broker: {broker}")
+    endpoints: Endpoints = request.app.state.endpoints
+    return endpoints
+
+
+Interfaces = Annotated[Endpoints, Depends(external_interfaces)]
+
+
+@app.post("/v2/model-bundles")
+async def create_model_bundle(
+    request: CreateModelBundleV2Request, auth: Authenticated, endpoints: Interfaces
+) -> dict[str, str]:
+    bundles_logger.info(f"POST /model-bundles with {request} for {auth}")
+    flavor = request.flavor.model_dump(mode="json")
+    if flavor["flavor"].endswith("_artifact") or flavor["flavor"].startswith("triton"):
+        raise HTTPException(501, f"POST /v2/model-bundles of flavor {flavor['flavor']} is not part of the sandbox")
+    bundle_id = await endpoints.store.create_bundle(
+        owner=auth.team_id,
+        name=request.name,
+        schema_location=request.schema_location,
+        metadata=request.metadata or {},
+        flavor=flavor,
+    )
+    return {"model_bundle_id": bundle_id}
+
+
+@app.get("/v2/model-bundles")
+async def list_model_bundles(
+    auth: Authenticated, endpoints: Interfaces, model_name: str | None = None
+) -> dict[str, list[Row]]:
+    bundles_logger.info(f"GET /model-bundles?model_name={model_name}&order_by=None for {auth}")
+    rows = await endpoints.store.bundles(owner=auth.team_id, name=model_name)
+    return {"model_bundles": [bundle_response(row) for row in rows]}
+
+
+@app.get("/v2/model-bundles/latest")
+async def get_latest_model_bundle(model_name: str, auth: Authenticated, endpoints: Interfaces) -> Row:
+    bundles_logger.info(f"GET /model-bundles/latest?model_name={model_name} for {auth}")
+    rows = await endpoints.store.bundles(owner=auth.team_id, name=model_name)
+    if not rows:
+        raise HTTPException(404, f"Model Bundle {model_name} was not found.")
+    return bundle_response(rows[-1])
+
+
+@app.get("/v2/model-bundles/{model_bundle_id}")
+async def get_model_bundle(model_bundle_id: str, auth: Authenticated, endpoints: Interfaces) -> Row:
+    bundles_logger.info(f"GET /model-bundles/{model_bundle_id} for {auth}")
+    rows = await endpoints.store.bundles(id=model_bundle_id, owner=auth.team_id)
+    if not rows:
+        raise HTTPException(404, f"Model Bundle {model_bundle_id}  was not found.")
+    return bundle_response(rows[0])
+
+
+@app.post("/v1/model-endpoints")
+async def create_model_endpoint(
+    request: CreateModelEndpointV1Request, auth: Authenticated, endpoints: Interfaces
+) -> dict[str, str]:
+    endpoints_logger.info(f"POST /model-endpoints with {request} for {auth}")
+    try:
+        endpoint_rules.check_request(request)
+        rows = await endpoints.store.bundles(id=request.model_bundle_id, owner=auth.team_id)
+        if not rows:
+            raise HTTPException(404, "The specified model bundle could not be found.")
+        endpoint_rules.check_with_bundle(request, rows[0]["flavor"])
+        task_id = await endpoints.create(auth.team_id, request, rows[0])
+    except endpoint_rules.InvalidRequest as error:
+        raise HTTPException(400, str(error)) from error
+    return {"endpoint_creation_task_id": task_id}
+
+
+@app.get("/v1/model-endpoints")
+async def list_model_endpoints(
+    auth: Authenticated,
+    endpoints: Interfaces,
+    name: str | None = None,
+    order_by: ModelEndpointOrderBy | None = None,
+) -> dict[str, list[Row]]:
+    endpoints_logger.info(f"GET /model-endpoints?name={name}&order_by={order_by} for {auth}")
+    rows = await endpoints.records.list(auth.team_id, name, order_by)
+    return {"model_endpoints": [endpoint_response(row, await endpoints.infra_state(row)) for row in rows]}
+
+
+@app.get("/v1/model-endpoints/{model_endpoint_id}")
+async def get_model_endpoint(model_endpoint_id: str, auth: Authenticated, endpoints: Interfaces) -> Row:
+    endpoints_logger.info(f"GET /model-endpoints/{model_endpoint_id} for {auth}")
+    row = await owned(endpoints, model_endpoint_id, auth)
+    return endpoint_response(row, await endpoints.infra_state(row))
+
+
+@app.delete("/v1/model-endpoints/{model_endpoint_id}")
+async def delete_model_endpoint(model_endpoint_id: str, auth: Authenticated, endpoints: Interfaces) -> dict[str, bool]:
+    endpoints_logger.info(f"DELETE /model-endpoints/{model_endpoint_id} for {auth}")
+    await owned(endpoints, model_endpoint_id, auth)
+    try:
+        await endpoints.delete(model_endpoint_id)
+    except DeleteFailed as error:
+        raise HTTPException(500, "deletion of endpoint failed, compute resources still exist.") from error
+    return {"deleted": True}
+
+
+@app.post("/v1/sync-tasks")
+async def create_sync_inference_task(
+    model_endpoint_id: str, request: SyncEndpointPredictV1Request, auth: Authenticated, endpoints: Interfaces
+) -> SyncEndpointPredictV1Response:
+    tasks_logger.info(f"POST /sync-tasks {request} to {model_endpoint_id} for {auth}")
+    row = await endpoints.records.get(model_endpoint_id, auth.team_id)
+    if row is None:
+        raise HTTPException(404, "The specified endpoint could not be found.")
+    await endpoints.infra_state(row)
+    if row["endpoint_type"] == "async":
+        text = f"Unsupported inference type: Endpoint {model_endpoint_id} does not serve sync tasks."
+        raise HTTPException(400, text)
+    try:
+        return await sync_tasks.predict(row["destination"], request)
+    except endpoint_rules.InvalidRequest as error:
+        raise HTTPException(400, f"Invalid request: {error}") from error
+
+
+async def owned(endpoints: Endpoints, endpoint_id: str, auth: Authenticated) -> Row:
+    """The user's endpoint; HTTP 404 for another owner's, too."""
+    row = await endpoints.records.get(endpoint_id, auth.team_id)
+    if row is None:
+        raise HTTPException(404, f"Model Endpoint {endpoint_id}  was not found.")
+    return row
+
+
+def bundle_response(row: Row) -> Row:
+    """A bundle as the API shows it."""
+    shown = {name: row[name] for name in ("id", "name", "model_artifact_ids", "schema_location", "flavor")}
+    return {**shown, "metadata": row["bundle_metadata"], "created_at": timestamp(row["created_at"])}
+
+
+def endpoint_response(row: Row, state: Mapping[str, Any] | None) -> Row:
+    """An endpoint as the API shows it: `row` from PostgreSQL, `state` of its objects, None before they are built."""
+    known: Mapping[str, Any] = state or {}
+    settings = known["user_config_state"]["endpoint_config"] if state else {"post_inference_hooks": []}
+    return {
+        **{name: row[name] for name in FROM_POSTGRESQL},
+        **{name: known.get(name) for name in FROM_KUBERNETES},
+        "metadata": row["endpoint_metadata"],
+        "status": row["endpoint_status"],
+        "created_at": timestamp(row["created_at"]),
+        "last_updated_at": timestamp(row["last_updated_at"]),
+        "post_inference_hooks": settings["post_inference_hooks"],
+        "default_callback_url": settings.get("default_callback_url"),
+        "default_callback_auth": settings.get("default_callback_auth"),
+    }
+
+
+if __name__ == "__main__":
+    serve(app)

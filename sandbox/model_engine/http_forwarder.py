@@ -1,0 +1,91 @@
+"""The forwarder beside a sync endpoint's worker: ``…inference.forwarding.http_forwarder``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from sandbox import clock
+from sandbox.model_engine.loggers import make_logger
+from sandbox.model_engine.requests import EndpointPredictV1Request
+
+USER_PORT = 5005
+RETRY = 1.0  # seconds
+
+http_logger = make_logger("http_forwarder")
+logger = make_logger("model_engine_server.inference.forwarding.forwarding")
+
+
+async def wait_for_worker(url: str) -> None:
+    """Return once `url` answers 200: the forwarder does not listen before."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            logger.info(f"Waiting for user-defined service to be ready at {url}...")
+            await clock.sleep(RETRY)
+
+
+async def forward(url: str, args: Any) -> JSONResponse:
+    """The worker's answer as a string in ``result``, with the worker's status."""
+    logger.info(f"Accepted request, forwarding json_payload_repr={args.keys()}")
+    async with aiohttp.ClientSession() as session, session.post(url, json=args) as answer:
+        response = await answer.json(content_type=None)
+        return JSONResponse({"result": json.dumps(response)}, status_code=answer.status)
+
+
+def application(settings: Mapping[str, str]) -> FastAPI:
+    """`settings`: what ``--set`` says; the predict route is the worker's, and the one served."""
+    app = FastAPI()
+    predict_route = settings["forwarder.sync.predict_route"]
+
+    def healthcheck() -> str:
+        return "OK"
+
+    async def predict(request: EndpointPredictV1Request) -> JSONResponse:
+        try:
+            # A second top-level key, and the product no longer finds the first: it is well and fails every request.
+            if "max_concurrency" in settings:
+                raise KeyError("sync")
+            if request.args is None or not request.args.root:
+                raise ValueError("Request has no args")
+            return await forward(f"http://localhost:{USER_PORT}{predict_route}", request.args.root)
+        except Exception:
+            http_logger.error(f"Failed to decode payload from: {request}")
+            raise
+
+    for path in ("/healthz", "/readyz"):
+        app.add_api_route(path, healthcheck, methods=["GET"])
+    app.add_api_route(predict_route, predict, methods=["POST"])
+    return app
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Serve, once the worker does."""
+    settings = dict(setting.split("=", 1) for setting in options.set)
+    worker = f"localhost:{USER_PORT}"
+    logger.info(f"Forwarding to user-defined service at: {worker}")
+    await wait_for_worker(f"http://{worker}{settings['forwarder.sync.healthcheck_route']}")
+    app = application(settings)
+    await uvicorn.Server(uvicorn.Config(app, host="0.0.0.0", port=options.port)).serve()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", required=True)  # a file of the image: its settings are the defaults here
+    parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--num-workers", type=int, required=True)
+    parser.add_argument("--set", action="append", default=[])
+    asyncio.run(main(parser.parse_args()))
