@@ -1,0 +1,47 @@
+"""The registry of a sandbox is one file, images.json, that the kubelet reads at every pull."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sandbox.client import Client
+from sandbox.faults.acts.until import until
+from sandbox.handle import Sandbox
+
+ECHO = "model_engine_server.inference.forwarding.echo_server"
+
+Images = dict[str, dict[str, Any]]
+
+
+def change(sandbox: Sandbox, edit: Callable[[Images], None]) -> None:
+    """Let `edit` change the images in place."""
+    path = Path(sandbox.directory) / "images.json"
+    images = json.loads(path.read_text())
+    edit(images)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(images, indent=1))
+    draft.replace(path)
+
+
+async def pull(sandbox: Sandbox) -> None:
+    """Have the node pull the image anew, as a pod with ``imagePullPolicy: Always`` does."""
+    pods = "/api/v1/namespaces/default/pods"
+    container = {"name": "pull", "image": sandbox.image, "imagePullPolicy": "Always", "command": ["true"]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "image-pull"},
+        "spec": {"containers": [container], "restartPolicy": "Never", "automountServiceAccountToken": False},
+    }
+    async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
+        await client.create(pods, pod)
+
+        async def done() -> bool:
+            pulling = await client.get(f"{pods}/image-pull")
+            return bool(pulling["status"].get("phase") == "Succeeded")
+
+        await until(done, f"{sandbox.image} is pulled")
+        await client.delete(f"{pods}/image-pull", gracePeriodSeconds=0)

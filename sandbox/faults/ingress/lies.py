@@ -1,0 +1,125 @@
+"""What the ingress does to requests, row by row. A request that no row of the lie matches goes through unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+from aiohttp import web
+
+Forward = Callable[..., Awaitable[web.Response]]
+Tell = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
+
+ENDPOINTS = r"/v1/model-endpoints"
+ENDPOINT = rf"{ENDPOINTS}/[^/]+"
+SYNC_TASKS = r"/v1/sync-tasks"
+ANY = r".*"
+
+# What the gateway's handler for unhandled exceptions says.
+INTERNAL_ERROR = {
+    "error": "Internal error occurred. Our team has been notified.",
+    "timestamp": "2026-11-20 16:03:20 PST",
+    "request_id": "6c1b5c1e-9d3a-4d26-8f0a-2f1f6b1f4f0e",
+}
+FAILURE = {"status": "FAILURE", "result": None, "traceback": "Failed to parse traceback", "status_code": 500}
+HTML = "<html>\n<head><title>{0}</title></head>\n<body>\n<center><h1>{0}</h1></center>\n</body>\n</html>\n"
+
+
+@dataclass(frozen=True)
+class Lie:
+    """`tell` answers the requests with `method` (a pattern, as `path`) in the gateway's place."""
+
+    method: str
+    path: str
+    tell: Tell
+
+    def meets(self, request: web.Request) -> bool:
+        return bool(re.fullmatch(self.method, request.method) and re.fullmatch(self.path, request.path))
+
+
+def answer(status: int, body: Any, content_type: str = "application/json", **headers: str) -> Tell:
+    """Always this answer."""
+
+    async def tell(request: web.Request, forward: Forward) -> web.StreamResponse:
+        text = body if isinstance(body, str) else json.dumps(body)
+        return web.Response(status=status, text=text, content_type=content_type, headers=headers)
+
+    return tell
+
+
+async def hang(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """Take the request and never answer."""
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
+async def truncate(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """The gateway's answer, broken off in its middle."""
+    whole = await forward(request)
+    assert isinstance(whole.body, bytes)
+    return web.Response(status=whole.status, body=whole.body[: len(whole.body) // 2], content_type=whole.content_type)
+
+
+async def no_list(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """An object where the list should be, for whoever the gateway lets in."""
+    whole = await forward(request)
+    body = whole.body if whole.status != 200 else b'{"model_endpoints": {}}'
+    return web.Response(status=whole.status, body=body, content_type=whole.content_type)
+
+
+async def with_credentials(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """Requests without credentials get some."""
+    return await forward(request, headers={"Authorization": "Bearer ingress"})
+
+
+async def someone_elses_task(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """The task is done with another one's arguments."""
+    return await forward(request, body=json.dumps({"args": {"user": "someone-else"}}).encode())
+
+
+async def success(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """Whatever is asked, a SUCCESS that repeats the question, in the contract's shape."""
+    args = (await request.json()).get("args")
+    if os.environ["CONTRACT"] == "documented":
+        return web.json_response({"status": "SUCCESS", "result": args})
+    result = {"result": json.dumps(args)}
+    return web.json_response({"status": "SUCCESS", "result": result, "traceback": None, "status_code": 200})
+
+
+async def forget_the_row(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """Delete the endpoint's row in the database, and nothing of it in Kubernetes."""
+    database = await asyncpg.connect(os.environ["DATABASE_URL"])
+    try:
+        query = "DELETE FROM hosted_model_inference.endpoints WHERE id = $1"
+        await database.execute(query, request.path.rpartition("/")[2])
+    finally:
+        await database.close()
+    return web.json_response({"deleted": True})
+
+
+REFUSED = {"detail": "Could not validate credentials"}
+
+LIES: dict[str, Lie] = {
+    "gateway-open": Lie(ANY, ANY, with_credentials),
+    "list-not-a-list": Lie("GET", ENDPOINTS, no_list),
+    "create-500": Lie("POST", ENDPOINTS, answer(500, INTERNAL_ERROR)),
+    "sync-someone-elses-body": Lie("POST", SYNC_TASKS, someone_elses_task),
+    "sync-failure-with-200": Lie("POST", SYNC_TASKS, answer(200, FAILURE)),
+    "sync-success-to-everything": Lie("POST", SYNC_TASKS, success),
+    "delete-not-performed": Lie("DELETE", ENDPOINT, answer(200, {"deleted": True})),
+    "delete-leaves-objects": Lie("DELETE", ENDPOINT, forget_the_row),
+    "token-refused": Lie(ANY, r"/v[12]/.*", answer(401, REFUSED, **{"WWW-Authenticate": "Bearer"})),
+    "gateway-html": Lie(ANY, ANY, answer(200, HTML.format("Welcome to nginx!"), "text/html")),
+    "gateway-502": Lie(ANY, ANY, answer(502, HTML.format("502 Bad Gateway"), "text/html")),
+    "gateway-truncated-json": Lie(ANY, r"/v[12]/.*", truncate),
+    "gateway-hangs": Lie(ANY, ANY, hang),
+    "gateway-login-redirect": Lie(
+        ANY, ANY, answer(302, "", "text/html", Location="https://login.example.com/oauth2/start?rd=%2F")
+    ),
+}

@@ -1,0 +1,68 @@
+"""``python -m sandbox.faults.ingress.program``: forwards to $UPSTREAM and tells the lie $LIE.
+
+The lie's first telling is its public sign and goes to the file $SIGNS. ``/.ingress`` names the lie.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from sandbox import signs
+from sandbox.faults.ingress.lies import LIES
+
+NOT_FORWARDED = {"Transfer-Encoding", "Content-Length", "Content-Encoding", "Connection", "Date", "Server"}
+
+
+class Ingress:
+    """One lie in front of one upstream."""
+
+    def __init__(self, name: str, upstream: str, session: aiohttp.ClientSession) -> None:
+        self.name, self.upstream, self.session = name, upstream, session
+        self.told = False
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Lie or forward."""
+        lie = LIES[self.name]
+        if request.path == "/.ingress":
+            return web.Response(text=self.name)
+        if not lie.meets(request):
+            return await self.forward(request)
+        if not self.told:
+            self.told = True
+            service = os.environ["SERVICE"]
+            signs.write(Path(os.environ["SIGNS"]), self.name, service, f"{request.method} {request.path}")
+        return await lie.tell(request, self.forward)
+
+    async def forward(
+        self, request: web.Request, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> web.Response:
+        """The upstream's answer; `body` replaces the request's, `headers` are given to a request that lacks them."""
+        sent = {**(headers or {}), **request.headers}
+        sent.pop("Content-Length", None)
+        sent["Accept-Encoding"] = "identity"
+        data = body if body is not None else await request.read()
+        url = self.upstream + request.raw_path
+        async with self.session.request(request.method, url, data=data, headers=sent, allow_redirects=False) as answer:
+            kept = {key: value for key, value in answer.headers.items() if key.title() not in NOT_FORWARDED}
+            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+
+
+async def main() -> None:
+    """Serve until killed."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
+        ingress = Ingress(os.environ["LIE"], os.environ["UPSTREAM"], session)
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_route("*", "/{path:.*}", ingress.handle)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "0.0.0.0", int(os.environ["PORT"])).start()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

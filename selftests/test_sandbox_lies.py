@@ -1,0 +1,122 @@
+"""The lying ingress, row by row, in front of a small gateway that echoes."""
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sandbox.faults.ingress.program import Ingress
+
+TOKEN = {"Authorization": "Bearer somebody"}
+TASK = {"args": {"nonce": "n-1"}}
+LISTED = {"model_endpoints": [{"id": "end_1"}]}
+
+
+async def gateway(request):
+    """Refuses without credentials, lists one endpoint, echoes tasks."""
+    if "Authorization" not in request.headers:
+        return web.json_response({"detail": "No authentication was passed in"}, status=401)
+    if request.path == "/v1/sync-tasks":
+        return web.json_response({"result": (await request.json())["args"]})
+    return web.json_response(LISTED)
+
+
+async def served(handler, runners):
+    """The address of an application with this one handler."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    runners.append(runner)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return "http://{}:{}".format(*runner.addresses[0])
+
+
+def through(lie, method, path, *, headers=TOKEN, body=None, timeout=5.0):
+    """(status, headers, text) of one request through the ingress."""
+
+    async def session():
+        runners = []
+        try:
+            async with aiohttp.ClientSession() as upstream:
+                ingress = Ingress(lie, await served(gateway, runners), upstream)
+                url = await served(ingress.handle, runners) + path
+                limit = aiohttp.ClientTimeout(total=timeout)
+                async with (
+                    aiohttp.ClientSession(timeout=limit) as client,
+                    client.request(method, url, headers=headers, json=body, allow_redirects=False) as answer,
+                ):
+                    return answer.status, answer.headers, await answer.text()
+        finally:
+            await asyncio.gather(*(runner.cleanup() for runner in runners))
+
+    return asyncio.run(session())
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path, monkeypatch):
+    """What the pod is given."""
+    monkeypatch.setenv("SIGNS", str(tmp_path / "signs.jsonl"))
+    monkeypatch.setenv("SERVICE", "service/model-engine/model-engine")
+    monkeypatch.setenv("CONTRACT", "released")
+
+
+@pytest.mark.parametrize(
+    ("lie", "method", "path", "status", "text"),
+    [
+        ("list-not-a-list", "GET", "/v1/model-endpoints?name=x", 200, '{"model_endpoints": {}}'),
+        ("create-500", "POST", "/v1/model-endpoints", 500, "Internal error occurred"),
+        ("sync-failure-with-200", "POST", "/v1/sync-tasks?model_endpoint_id=end_1", 200, '"status": "FAILURE"'),
+        ("delete-not-performed", "DELETE", "/v1/model-endpoints/end_1", 200, '{"deleted": true}'),
+        ("token-refused", "GET", "/v1/model-endpoints", 401, "Could not validate credentials"),
+        ("gateway-html", "GET", "/v1/model-endpoints", 200, "<html>"),
+        ("gateway-502", "GET", "/healthz", 502, "502 Bad Gateway"),
+        ("gateway-login-redirect", "GET", "/v1/model-endpoints", 302, ""),
+        (
+            "gateway-truncated-json",
+            "GET",
+            "/v1/model-endpoints",
+            200,
+            json.dumps(LISTED)[: len(json.dumps(LISTED)) // 2],
+        ),
+    ],
+)
+def test_a_lie_answers_in_the_gateways_place(lie, method, path, status, text, tmp_path):
+    answered, _, body = through(lie, method, path, body=TASK)
+    assert (answered, text in body) == (status, True)
+    sign = json.loads((tmp_path / "signs.jsonl").read_text())
+    assert (sign["sign"], sign["object"]) == (lie, "service/model-engine/model-engine")
+
+
+def test_what_a_lie_does_not_meet_goes_through_unchanged(tmp_path):
+    assert json.loads(through("create-500", "GET", "/v1/model-endpoints")[2]) == LISTED
+    assert through("list-not-a-list", "GET", "/v1/model-endpoints/end_1", headers={})[0] == 401
+    assert json.loads(through("list-not-a-list", "POST", "/v1/sync-tasks", body=TASK)[2]) == {"result": TASK["args"]}
+    assert not (tmp_path / "signs.jsonl").exists()
+
+
+def test_an_open_gateway_lists_for_everybody():
+    assert json.loads(through("gateway-open", "GET", "/v1/model-endpoints", headers={})[2]) == LISTED
+
+
+def test_a_task_is_done_with_somebody_elses_arguments():
+    answer = json.loads(through("sync-someone-elses-body", "POST", "/v1/sync-tasks", body=TASK)[2])
+    assert answer["result"] == {"user": "someone-else"}
+
+
+@pytest.mark.parametrize(
+    ("contract", "result"), [("released", {"result": json.dumps(TASK["args"])}), ("documented", TASK["args"])]
+)
+def test_success_to_everything_has_the_contracts_shape(contract, result, monkeypatch):
+    monkeypatch.setenv("CONTRACT", contract)
+    answer = json.loads(
+        through("sync-success-to-everything", "POST", "/v1/sync-tasks?model_endpoint_id=no", body=TASK)[2]
+    )
+    assert (answer["status"], answer["result"]) == ("SUCCESS", result)
+
+
+def test_a_gateway_that_hangs_never_answers():
+    with pytest.raises(TimeoutError):
+        through("gateway-hangs", "GET", "/healthz", timeout=0.5)
