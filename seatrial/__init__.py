@@ -1,0 +1,1 @@
+"""The library under the fixtures: the loop, the record, the verdict, the clients. It knows no product."""
