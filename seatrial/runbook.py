@@ -1,0 +1,64 @@
+"""What becomes of each placeholder of the runbook (R0, the smoke tests of Model Engine)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of ours carries it; `name` is the setting's."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """The suite finds it itself; `how` says where."""
+
+    how: str
+
+
+@dataclass(frozen=True)
+class Later:
+    """No check of today needs it; `check` says which will."""
+
+    check: str
+
+
+PLACEHOLDERS: Mapping[str, Setting | Found | Later] = {
+    "ASB_SECRET_NAME": Later("pre-flight: the Service Bus secret (R0 1.6)"),
+    "AUTH_TOKEN": Setting("auth_token"),
+    "AWS_REGION": Later("pre-flight: SQS under the release's service account (R0 1.6)"),
+    "BROKER_REDIS_HOST": Later("pre-flight: the Redis broker (R0 1.6)"),
+    "BROKER_REDIS_PORT": Later("pre-flight: the Redis broker (R0 1.6)"),
+    "DB_URL": Later("pre-flight: the database (R0 1.2)"),
+    "ENDPOINT_NAMESPACE": Setting("endpoint_namespace"),
+    "GATEWAY_URL": Setting("gateway_url"),
+    "GPU_NODE_NAME": Later("pre-flight: the driver on the nodes that have GPUs (R0 1.4)"),
+    "GPU_TYPE": Later("pre-flight and tier B: the accelerator (R0 1.4, 1.5, 5.1)"),
+    "MODEL_ENGINE_IMAGE_REPOSITORY": Setting("model_engine_image_repository"),
+    "MODEL_ENGINE_IMAGE_TAG": Setting("model_engine_image_tag"),
+    "MODEL_ENGINE_SERVICE_ACCOUNT": Later("pre-flight: SQS under the release's service account (R0 1.6)"),
+    "NAMESPACE": Setting("namespace"),
+    "NODE": Found("the node of the pod in question"),
+    "NS": Found("the namespace of the pod in question"),
+    "POD": Found("the pods of the endpoint or component in question"),
+    "REDIS_HOST": Later("pre-flight: Redis (R0 1.1)"),
+    "REDIS_PORT": Later("pre-flight: Redis (R0 1.1)"),
+    "VLLM_POD_NAME": Later("tier B: the pods of the endpoint (R0 5.2)"),
+    "VLLM_REPOSITORY": Later("pre-flight: the vLLM image (R0 1.3)"),
+    "VLLM_TAG": Later("pre-flight and tier B: the vLLM image (R0 1.3, 5.1)"),
+}
+
+
+def account(wrong: str) -> str:
+    """What to say to somebody who gives a placeholder that is no setting; empty if it is none."""
+    match PLACEHOLDERS.get(wrong.upper()):
+        case Found(how):
+            return f"leave it away, the suite finds it: {how}"
+        case Later(check):
+            return f"leave it away, no check of today needs it; it comes with {check}"
+        case _:
+            return ""

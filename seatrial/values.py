@@ -1,0 +1,74 @@
+"""The release's helm values files, merged as helm merges them, and what they say about our settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seatrial.verdict import BadSettings
+from seatrial.yaml_file import mapping
+
+HELM = (
+    ("fullnameOverride", "release", "{}"),
+    ("serviceIdentifier", "release", "model-engine-{}"),
+    ("config.values.launch.endpoint_namespace", "endpoint_namespace", "{}"),
+    ("image.gatewayRepository", "model_engine_image_repository", "{}"),
+    ("tag", "model_engine_image_tag", "{}"),
+)
+"""Path in the chart's values, the setting it gives, and how; of two paths for one setting the first given holds."""
+
+
+def merged(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of all `files`, and for each path of `HELM` the name of the file that gave it last.
+
+    As helm does it: mappings are merged, anything else is replaced by the later file, a null deletes.
+    """
+    values: dict[str, Any] = {}
+    givers: dict[str, str] = {}
+    for file in files:
+        found = mapping(file, "--values")
+        values = _merge(values, found)
+        givers |= {path: file.name for path, _, _ in HELM if _look(found, path, file.name) is not None}
+    return values, givers
+
+
+def settings(files: Sequence[Path]) -> dict[str, tuple[str, str]]:
+    """Value and source of every setting that the values files say something about."""
+    values, givers = merged(files)
+    given: dict[str, tuple[str, str]] = {}
+    for path, setting, form in HELM:
+        found = _look(values, path, files[-1].name if files else "")
+        if found not in (None, ""):
+            given.setdefault(setting, (form.format(found), f"{givers[path]}: {path} (--values)"))
+    return given
+
+
+def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    out = dict(under)
+    for key, value in over.items():
+        below = out.get(key)
+        if value is None:
+            out.pop(key, None)
+        elif isinstance(value, dict):
+            out[key] = _merge(below if isinstance(below, dict) else {}, value)
+        else:
+            out[key] = value
+    return out
+
+
+def _look(values: dict[str, Any], path: str, file: str) -> Any:
+    """The scalar at `path`, or None."""
+    found: Any = values
+    for key in path.split("."):
+        if found is None:
+            return None
+        if not isinstance(found, dict):
+            raise BadSettings(f"{file}: {key} is looked for in something that is no mapping", source="--values", do=_DO)
+        found = found.get(key)
+    if isinstance(found, dict | list):
+        raise BadSettings(f"{file}: {path} is no single value", source="--values", do=_DO)
+    return found
+
+
+_DO = "give the files that helm got; they follow the chart's values.yaml"
