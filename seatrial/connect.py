@@ -1,0 +1,47 @@
+"""From settings to the cluster: the target, its client, and whether it has the namespace that was given."""
+
+from __future__ import annotations
+
+import os
+
+from seatrial.kube import Kube, NotFound
+from seatrial.record import Record
+from seatrial.resources import NAMESPACES
+from seatrial.settings import Settings
+from seatrial.target import Target, resolve
+from seatrial.trial import Trial
+from seatrial.verdict import BadSettings, NotJudged
+
+
+def target(trial: Trial) -> Target:
+    """The target of a run; `BadSettings` where settings and environment lead to none, or to an unnamed one."""
+    return resolve(trial.settings, os.environ, needs_cluster=not trial.settings.no_cluster, writes=trial.writes)
+
+
+def kube(settings: Settings, target: Target, record: Record) -> Kube:
+    """The client of the target's API server; asks it nothing yet. `BadSettings` if its credentials cannot be read."""
+    return Kube.connect(
+        target.kubeconfig,
+        target.context or None,
+        record=record,
+        source=target.by,
+        ca_bundle=settings.ca_bundle,
+        timeout=10 * max(1.0, settings.timeout_factor),
+        read_only=settings.read_only,
+    )
+
+
+def check_namespace(client: Kube, settings: Settings) -> None:
+    """`BadSettings` if the namespace that was given does not exist; where we may not look, the checks will tell."""
+    if settings.namespace is None:
+        return
+    try:
+        client.get(NAMESPACES, settings.namespace)
+    except NotFound:
+        raise BadSettings(
+            f"there is no namespace {settings.namespace!r} in {client.url}",
+            source=settings.source("namespace"),
+            do="give the namespace that the release is in",
+        ) from None
+    except NotJudged:
+        return

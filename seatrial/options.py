@@ -1,0 +1,79 @@
+"""The command line: what pytest is given beside its own options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SETTINGS = (
+    ("--context", {"metavar": "NAME", "help": "the kubeconfig's context to use"}),
+    ("--target", {"metavar": "NAME", "help": "a target named in seatrial.yaml"}),
+    ("--namespace", {"metavar": "NAME", "help": "the release's namespace"}),
+    ("--settings", {"metavar": "FILE", "help": "instead of ./seatrial.yaml"}),
+    (
+        "--values",
+        {"metavar": "FILE", "action": "append", "help": "the release's helm values; repeatable, as helm takes"},
+    ),
+    ("--set", {"metavar": "SETTING=VALUE", "action": "append", "help": "a setting, as in seatrial.yaml; repeatable"}),
+    ("--timeout-factor", {"metavar": "F", "help": "multiplies every duration that is waited for"}),
+    ("--no-cluster", {"action": "store_true", "help": "judge over HTTP alone, with GATEWAY_URL and AUTH_TOKEN"}),
+    ("--read-only", {"action": "store_true", "help": "select no check that writes, and refuse to write"}),
+)
+"""Flag and argparse keywords: the same for pytest and for ``python -m seatrial``."""
+
+WORDS = re.compile(r"[a-z][a-z-]*(,[a-z][a-z-]*)*")
+"""What may follow ``--sandbox=``: the words that ``python -m sandbox up`` takes, separated by commas."""
+
+
+def dest(flag: str) -> str:
+    """The name under which a flag's value is found; prefixed, since pytest's plug-ins have options of their own."""
+    return "seatrial_" + flag.removeprefix("--").replace("-", "_")
+
+
+def add(parser: pytest.Parser) -> None:
+    """Add our options to pytest's."""
+    group = parser.getgroup("seatrial", "seatrial: the deployment to validate")
+    for flag, keywords in SETTINGS:
+        group.addoption(flag, dest=dest(flag), **keywords)
+    group.addoption(
+        "--sandbox",
+        dest=dest("--sandbox"),
+        nargs="?",
+        const="",
+        metavar="WORDS",
+        help="validate a sandbox of our own: --sandbox or --sandbox=WORDS, separated by commas",
+    )
+    for flag, metavar, meaning in (
+        ("--ready-after", "SECONDS", "with --sandbox: how long an endpoint's pod takes to get ready"),
+        ("--time-scale", "F", "with --sandbox: scales the stand-ins' timers and every timeout"),
+    ):
+        group.addoption(flag, dest=dest(flag), type=float, metavar=metavar, help=meaning)
+
+
+def give_back_path(config: pytest.Config) -> None:
+    """``pytest --sandbox tests/x.py``: argparse reads the path as the option's value; it is a path all the same."""
+    value = config.getoption(dest("--sandbox"))
+    if not value:
+        return
+    after_equals = f"--sandbox={value}" in config.invocation_params.args
+    if after_equals or (WORDS.fullmatch(value) and not Path(value).exists()):
+        return
+    setattr(config.option, dest("--sandbox"), "")
+    chosen = [] if config.args_source is not pytest.Config.ArgsSource.ARGS else config.args
+    config.args, config.args_source = [value, *chosen], pytest.Config.ArgsSource.ARGS
+
+
+def refuse_sandbox_options_alone(config: pytest.Config) -> None:
+    """`pytest.UsageError` for an option that means something only with ``--sandbox``."""
+    for flag in ("--ready-after", "--time-scale"):
+        if config.getoption(dest(flag)) is not None and config.getoption(dest("--sandbox")) is None:
+            raise pytest.UsageError(f"{flag} is an option of the sandbox: give --sandbox, too")
+
+
+def given(config: pytest.Config) -> Mapping[str, Any]:
+    """The options that are settings, by their plain names."""
+    return {flag.removeprefix("--").replace("-", "_"): config.getoption(dest(flag)) for flag, _ in SETTINGS}

@@ -1,0 +1,187 @@
+"""What the user reads at the end: pure functions of the record, so that they say the same of an old run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from seatrial.checks import Check
+from seatrial.cleanup import Left
+from seatrial.outcome import Outcome
+from seatrial.record import events
+from seatrial.run import started
+from seatrial.trial import Trial
+from seatrial.verdict import Verdict
+
+Line = tuple[str, dict[str, bool]]
+"""A line of text, and how pytest's terminal writer shows it."""
+
+_SHOWN: dict[str, tuple[str, dict[str, bool]]] = {
+    Verdict.PASS: ("PASS", {"green": True}),
+    Verdict.FAIL: ("FAIL", {"red": True, "bold": True}),
+    Verdict.BLOCKED: ("BLOCKED", {"red": True}),
+    Verdict.ERROR: ("ERROR", {"yellow": True, "bold": True}),
+    Verdict.NOT_APPLICABLE: ("N/A", {"yellow": True}),
+}
+
+
+def collect(
+    trial: Trial,
+    checks: Mapping[str, Check],
+    outcomes: Mapping[str, Outcome],
+    seconds: Mapping[str, float],
+    *,
+    head: Sequence[str],
+    left: Sequence[Left],
+    lost: Sequence[str],
+    code: int,
+) -> dict[str, Any]:
+    """The content of ``run.json``: one entry a check, each cause once, what was left, the exit code."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for event in events(trial.run.directory):
+        if event["kind"] in ("warning", "note"):
+            said.setdefault((event["kind"], event["check"]), []).append(event["line"])
+    data = {nodeid: outcomes[nodeid].data() for nodeid in checks}
+    return {
+        "run": trial.run.id,
+        "started": started(trial.run.id),
+        "ended": round(time.time(), 3),
+        "exit": code,
+        "record": str(trial.run.directory),
+        "head": list(head),
+        "checks": [
+            {
+                **vars(check),
+                **{key: value for key, value in data[nodeid].items() if key != "trace"},
+                "cause": (data[nodeid]["cause"] or {}).get("key"),
+                "seconds": round(seconds.get(nodeid, 0.0), 3),
+                "warnings": said.get(("warning", check.id), []),
+                "notes": said.get(("note", check.id), []),
+            }
+            for nodeid, check in checks.items()
+        ],
+        "causes": {one["cause"]["key"]: one["cause"] for one in data.values() if one["cause"]},
+        "left": [{"kind": one.entry.kind, "name": one.entry.name, "why": one.why, **one.entry.how} for one in left],
+        "lost_workers": list(lost),
+    }
+
+
+def write(run: Mapping[str, Any], terminal: Any) -> None:
+    """Print the end of the run through pytest's terminal reporter."""
+    terminal.write_sep("=", f"sea trial {run['run']}")
+    for text, markup in lines(run):
+        terminal.write_line(text, **markup)
+
+
+def lines(run: Mapping[str, Any]) -> list[Line]:
+    """The whole end: verdicts, causes, errors, warnings, what is left, time per phase, what was not proven."""
+    return [
+        *_verdicts(run["checks"]),
+        *_causes(run),
+        *_errors(run["checks"]),
+        *_said(run["checks"]),
+        *_left(run["left"]),
+        *[(f"WORKER DIED    {one}: its checks are errors", {"yellow": True}) for one in run["lost_workers"]],
+        ("", {}),
+        (f"time           {_times(run['checks'])}", {}),
+        (f"record         {run['record']}", {}),
+        *_not_proven(run["checks"]),
+    ]
+
+
+def _verdicts(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
+    width = max((len(check["id"]) for check in checks), default=0)
+    for check in checks:
+        word, markup = _SHOWN[check["verdict"]]
+        yield f"{word:<8} {check['id']:<{width}} {check['seconds']:>7.1f} s  {check['claim']}", markup
+
+
+def _causes(run: Mapping[str, Any]) -> Iterable[Line]:
+    """Each cause once, with what failed by it and what it blocked; then what failed without a known cause."""
+    for key, cause in run["causes"].items():
+        yield from _cause(cause, [check for check in run["checks"] if check["cause"] == key])
+    for check in run["checks"]:
+        if check["cause"] is None and check["verdict"] in (Verdict.FAIL, Verdict.BLOCKED):
+            yield "", {}
+            yield _heading(check)
+            yield f"  because   {check['line']}", {}
+            yield from _given(("do", check["hint"] or check["do"]), then="pytest --lf")
+
+
+def _cause(cause: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
+    failed = [check for check in checks if check["verdict"] == Verdict.FAIL]
+    blocked = [check for check in checks if check["verdict"] == Verdict.BLOCKED]
+    yield "", {}
+    for check in failed or blocked[:1]:
+        yield _heading(check)
+    yield f"  cause     {cause['line']}  ({'certain' if cause['certain'] else 'not certain'})", {}
+    for number, evidence in enumerate(cause["evidence"]):
+        yield f"  {'evidence' if not number else '':<9} {evidence}", {}
+    yield from _given(("look", cause["look"]))
+    yield from _given(("do", cause["do"] or next((check["hint"] for check in failed), "")), then="pytest --lf")
+    if rest := blocked if failed else blocked[1:]:
+        names = ", ".join(check["id"] for check in rest)
+        yield f"BLOCKED   {len(rest)} check{'s' if len(rest) > 1 else ''} by it: {names}", {"red": True}
+
+
+def _errors(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
+    """Each reason once, with all the checks that it kept from being judged."""
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
+    for check in checks:
+        if check["verdict"] == Verdict.ERROR:
+            groups.setdefault((check["reason"], check["line"], check["source"], check["do"]), []).append(check["id"])
+    for (reason, line, source, do), names in groups.items():
+        yield "", {}
+        yield f"ERROR ({reason})  {', '.join(names)}", {"yellow": True, "bold": True}
+        yield f"  because   {line}", {}
+        yield from _given(("source", source), ("do", do))
+
+
+def _said(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
+    for check in checks:
+        for line in check["warnings"]:
+            yield f"WARNING  {check['id']}: {line}", {"yellow": True}
+        for line in check["notes"]:
+            yield f"NOTE     {check['id']}: {line}", {}
+
+
+def _left(left: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
+    if left:
+        yield "", {}
+    for one in left:
+        yield f"LEFT BEHIND    {one['kind']} {one['name']}: {one['why']}", {"red": True, "bold": True}
+        yield from _given(("type", one.get("type", "")))
+
+
+def _times(checks: Sequence[Mapping[str, Any]]) -> str:
+    phases: dict[str, float] = {}
+    for check in checks:
+        phases[check["phase"]] = phases.get(check["phase"], 0.0) + check["seconds"]
+    return ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in phases.items())
+
+
+def _not_proven(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
+    """The last lines: what this run does not prove, and why."""
+    facts: dict[str, list[str]] = {}
+    for check in checks:
+        if check["verdict"] == Verdict.NOT_APPLICABLE:
+            facts.setdefault(check["line"], []).append(check["id"])
+    red = [check["id"] for check in checks if check["verdict"] not in (Verdict.PASS, Verdict.NOT_APPLICABLE)]
+    for fact, names in facts.items():
+        yield f"NOT PROVEN     {', '.join(names)}: {fact}", {"yellow": True}
+    if red:
+        yield f"NOT PROVEN     {', '.join(red)}: see above", {"yellow": True}
+    if not facts and not red:
+        yield f"proven         all {len(checks)} selected checks", {"green": True}
+
+
+def _heading(check: Mapping[str, Any]) -> Line:
+    word, markup = _SHOWN[check["verdict"]]
+    return f"{word:<9} {check['id']}  {check['seconds']:.0f} s", markup
+
+
+def _given(*fields: tuple[str, str], then: str = "") -> Iterable[Line]:
+    for name, value in fields:
+        if value:
+            yield f"  {name:<9} {value.rstrip('.')}{f'; then: {then}' if then else ''}", {}

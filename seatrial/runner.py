@@ -1,0 +1,99 @@
+"""The process that runs checks: one outcome for every phase of every check, whatever happens in it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from seatrial.checks import Check
+from seatrial.outcome import Outcome
+from seatrial.trial import TRIAL, Trial
+from seatrial.verdict import NotApplicable, Reason, Verdict
+
+LAST_NET = 60.0 + 30.0
+"""Seconds that pytest-timeout grants beyond all of a check's own timeouts: slack, and clean-up."""
+
+
+class Runner:
+    """Lives in each worker, and in the controller when there are none."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    @property
+    def trial(self) -> Trial:
+        """This process's share of the run."""
+        return self.config.stash[TRIAL]
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Name the check in every event of the record, and spread the last net under it."""
+        if self.config.getoption("timeout", None) is None and not item.get_closest_marker("timeout"):
+            seconds = self.trial.settings.longest_check() + LAST_NET
+            item.add_marker(pytest.mark.timeout(seconds, method="signal"))
+        self.trial.record.check = Check.of(item).id
+        try:
+            return (yield)
+        finally:
+            self.trial.record.check = ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """A run that only reads judges no check that writes."""
+        if self.trial.settings.read_only and item.get_closest_marker("writes"):
+            raise NotApplicable("this check writes, and the run only reads (read_only)")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Turn what pytest found into our verdict: an error in a body is no failure, a bare skip is no skip."""
+        report = yield
+        outcome = Outcome.of(call.when, call.excinfo)
+        if outcome.verdict is Verdict.PASS and hasattr(report, "wasxfail"):
+            outcome = Outcome(Verdict.ERROR, "an xfail mark hides what a check found", Reason.BUG)
+        elif hasattr(report, "wasxfail"):
+            del report.wasxfail
+        if call.when == "teardown" and outcome.verdict is Verdict.PASS:
+            return report
+        label(report, outcome)
+        self.trial.record.event("phase", when=call.when, seconds=round(call.duration, 3), **outcome.data())
+        return report
+
+
+def label(report: pytest.TestReport, outcome: Outcome) -> None:
+    """Write `outcome` over `report`, so that pytest, JUnit and ``--lf`` say the same as we do."""
+    setattr(report, OUTCOME, outcome.data())
+    if outcome.verdict is Verdict.PASS:
+        return
+    if outcome.verdict is Verdict.NOT_APPLICABLE:
+        report.outcome = "skipped"
+        report.user_properties.append(("verdict", outcome.verdict.value))
+        return
+    report.outcome = "failed"
+    report.longrepr = outcome.text()
+    if report.when == "call" and outcome.verdict is not Verdict.FAIL:
+        report.when = "setup"
+    properties: list[tuple[str, object]] = [("verdict", outcome.verdict.value)]
+    properties += [("reason", outcome.reason.value)] if outcome.reason else []
+    properties += [("cause", outcome.cause.key)] if outcome.cause else []
+    report.user_properties.extend(properties)
+
+
+OUTCOME = "seatrial"
+"""The attribute under which a pytest report carries an outcome's data from a worker to the controller."""
+
+
+def outcome_of(report: pytest.TestReport) -> Outcome | None:
+    """The outcome that `label` wrote, if any."""
+    data: dict[str, Any] | None = getattr(report, OUTCOME, None)
+    return Outcome.from_data(data) if data else None
+
+
+def refuse_optimised_python() -> None:
+    """`pytest.UsageError` under ``python -O``: every assertion is gone, and every check would be green."""
+    if sys.flags.optimize:
+        raise pytest.UsageError("python -O removes every assertion, so nothing could be judged; run without -O")

@@ -1,0 +1,53 @@
+"""What every part of a run shares in one process: settings, record, journal, the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import pytest
+
+from seatrial.journal import Journal
+from seatrial.record import Record
+from seatrial.run import Run
+from seatrial.settings import Settings
+from seatrial.wait import Unwatched, Wait, Watcher
+
+
+@dataclass
+class Trial:
+    """`needs`: the names of all fixtures that the selected checks ask for, directly or not; it says what the run needs.
+    `writes`: whether one of them may create or delete something.
+
+    After a signal `interrupted` is set: finalizers then do nothing, the controller settles the journal.
+    `settings` start as the user gave them; discovery fills in what is left.
+    """
+
+    run: Run
+    settings: Settings
+    record: Record
+    needs: frozenset[str] = frozenset()
+    writes: bool = False
+    watcher: Watcher | None = None
+    interrupted: bool = False
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What this process makes, on disk before it is made."""
+        return Journal(self.record)
+
+    @property
+    def wait(self) -> Wait:
+        """The one loop, with this run's factor."""
+        return Wait(self.settings.timeout_factor, self.settings.settle, self.watcher or Unwatched())
+
+    def note(self, line: str) -> None:
+        """Something that a reader of the verdict should know; listed at the end."""
+        self.record.event("note", line=line)
+
+    def warn(self, line: str) -> None:
+        """Something that should be mended, though the check that runs does not fail by it; listed at the end."""
+        self.record.event("warning", line=line)
+
+
+TRIAL = pytest.StashKey[Trial]()

@@ -1,0 +1,239 @@
+"""The verdict table, row by row: verdict, pytest's exit code, JUnit and ``--lf``, with and without workers."""
+
+from pathlib import Path
+
+import pytest
+from dummies import Ended, Suite
+
+from seatrial.verdict import Reason
+
+HEAD = """
+import pytest
+from seatrial.verdict import *
+"""
+FINE = "def test_fine():\n    assert 1 + 1 == 2\n"
+
+WORKERS = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "n2"])
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    return Suite(tmp_path)
+
+
+def ran(suite: Suite, workers: tuple[str, ...], check: str, *arguments: str) -> Ended:
+    """One check beside one that is fine, in another phase."""
+    return suite.write(infra=FINE, tier_a=HEAD + check).pytest(*workers, *arguments)
+
+
+@WORKERS
+@pytest.mark.parametrize(
+    ("check", "verdict", "code", "junit", "repeated"),
+    [
+        ("def test_it():\n    assert True is True", "pass", 0, "passed", False),
+        ("def test_it():\n    assert 'mine' == 'theirs'", "fail", 1, "failure", True),
+        (
+            "def test_it():\n    raise Unhealthy(Cause('gateway/down', 'the gateway is down'))",
+            "fail",
+            1,
+            "failure",
+            True,
+        ),
+        (
+            "@pytest.fixture\ndef need():\n    assert 0, 'no endpoint'\ndef test_it(need):\n    pass",
+            "blocked",
+            1,
+            "error",
+            True,
+        ),
+        (
+            "def test_it():\n    raise Blocked(Cause('gateway/down', 'the gateway is down'))",
+            "blocked",
+            1,
+            "error",
+            True,
+        ),
+        ("def test_it():\n    {}['key']", "error (bug)", 3, "error", True),
+        ("def test_it():\n    pytest.skip('because')", "error (bug)", 3, "error", True),
+        ("@pytest.mark.xfail\ndef test_it():\n    assert 0", "fail", 1, "failure", True),
+        ("@pytest.mark.xfail\ndef test_it():\n    assert 1 < 2", "error (bug)", 3, "error", True),
+        (
+            "def test_it():\n    raise NotApplicable('no node shows any sign of a GPU')",
+            "not applicable",
+            0,
+            "skipped",
+            False,
+        ),
+        (
+            "@pytest.fixture\ndef f():\n    yield\n    raise OSError('torn')\ndef test_it(f):\n    assert not f",
+            "error (bug)",
+            3,
+            "error",
+            True,
+        ),
+        (
+            "@pytest.mark.timeout(0.2, method='signal')\ndef test_it():\n    import time; time.sleep(9)",
+            "error (bug)",
+            3,
+            "error",
+            True,
+        ),
+    ],
+    ids=[
+        "pass",
+        "assertion",
+        "unhealthy",
+        "set-up",
+        "blocked-in-body",
+        "KeyError",
+        "bare-skip",
+        "xfail",
+        "xpass",
+        "not-applicable",
+        "teardown",
+        "timeout",
+    ],
+)
+def test_row(
+    suite: Suite, workers: tuple[str, ...], check: str, verdict: str, code: int, junit: str, repeated: bool
+) -> None:
+    ended = ran(suite, workers, check)
+    assert ended.verdicts == {"infra/fine": "pass", "tier_a/it": verdict}, ended.out
+    assert (ended.code, ended.junit["it"], ended.junit["fine"]) == (code, junit, "passed"), ended.out
+    assert ended.lastfailed == ({"it"} if repeated else set())
+    assert ended.run["exit"] == code
+
+
+@WORKERS
+def test_every_reason_of_an_error(suite: Suite, workers: tuple[str, ...]) -> None:
+    checks = "".join(
+        f"def test_{reason.name.lower()}():\n    raise NotJudged(Reason.{reason.name}, 'the line', do='do')\n"
+        for reason in Reason
+    )
+    ended = ran(suite, workers, checks)
+    assert {ended.verdicts[f"tier_a/{reason.name.lower()}"] for reason in Reason} == {f"error ({r})" for r in Reason}
+    assert ended.code == 3
+    assert {ended.junit[reason.name.lower()] for reason in Reason} == {"error"}
+    assert ended.lastfailed == {reason.name.lower() for reason in Reason}
+
+
+@WORKERS
+def test_nothing_applicable_is_not_green(suite: Suite, workers: tuple[str, ...]) -> None:
+    ended = ran(suite, workers, "def test_it():\n    raise NotApplicable('another cloud')", "-m", "tier_a")
+    assert ended.verdicts == {"tier_a/it": "not applicable"}
+    assert ended.code == 3
+    assert "NOT PROVEN     tier_a/it: another cloud" in ended.out
+
+
+@WORKERS
+def test_stopped_by_x(suite: Suite, workers: tuple[str, ...]) -> None:
+    later = "def test_it():\n    assert 0, 'no'\n" + "".join(f"def test_later{n}():\n    assert n\n" for n in "123")
+    ended = suite.write(tier_a=later).pytest(*workers, "-x")
+    assert ended.code == 1
+    assert ended.verdicts["tier_a/it"] == "fail"
+    assert ended.verdicts["tier_a/later3"] == "error (stopped)"
+    assert "later3" not in ended.junit
+
+
+@WORKERS
+def test_maxfail_and_last_failed(suite: Suite, workers: tuple[str, ...]) -> None:
+    first = ran(suite, workers, "def test_it():\n    assert 0\ndef test_other():\n    assert 1\n", "--maxfail=2")
+    assert first.code == 1
+    again = suite.pytest(*workers, "--lf")
+    assert again.verdicts == {"tier_a/it": "fail"}
+
+
+@WORKERS
+def test_collection_error_ends_the_run_before_anything_runs(suite: Suite, workers: tuple[str, ...]) -> None:
+    ended = suite.write(infra=FINE, tier_a="import nothing_of_that_name\n").pytest(*workers)
+    assert ended.code == 3, ended.out
+    assert ended.run == {}
+    assert ended.out.count("No module named 'nothing_of_that_name'") >= 1
+    assert " passed" not in ended.out
+
+
+@WORKERS
+def test_misspelt_marker_is_a_usage_error(suite: Suite, workers: tuple[str, ...]) -> None:
+    ended = ran(suite, workers, FINE, "-m", "tier_q")
+    assert ended.code == 4
+    assert "ERROR: -m 'tier_q': no marker is called tier_q; phases: infra, tier_a" in ended.out
+    assert "INTERNALERROR" not in ended.out
+
+
+@WORKERS
+@pytest.mark.parametrize("selection", [("-k", "nowhere"), ("-m", "tier_a and aws")], ids=["k", "m"])
+def test_empty_selection(suite: Suite, workers: tuple[str, ...], selection: tuple[str, str]) -> None:
+    assert ran(suite, workers, FINE, *selection).code == 5
+
+
+def test_optimised_python_is_refused(suite: Suite) -> None:
+    ended = suite.write(tier_a=FINE).pytest(PYTHONOPTIMIZE="1")
+    assert ended.code == 4
+    assert "python -O removes every assertion" in ended.out
+
+
+def test_collect_only_needs_nothing(suite: Suite) -> None:
+    ended = ran(suite, (), FINE, "--collect-only", "-q")
+    assert ended.code == 0
+    assert "tests/test_tier_a.py::test_fine" in ended.out
+    assert not (suite.folder / ".seatrial").exists()
+
+
+KILLED = {
+    "set-up": "@pytest.fixture\ndef f():\n    os.kill(os.getpid(), 9)\ndef test_it(f):\n    pass\n",
+    "call": "def test_it():\n    os.kill(os.getpid(), 9)\n",
+    "teardown": "@pytest.fixture\ndef f():\n    yield\n    os.kill(os.getpid(), 9)\ndef test_it(f): assert not f\n",
+}
+
+
+@pytest.mark.parametrize("where", KILLED)
+def test_killed_worker(suite: Suite, where: str) -> None:
+    """Its checks are errors; the others go on, and what no worker had yet is still run."""
+    killer = "import os\n" + HEAD + KILLED[where] + "def test_after():\n    assert 1\n"
+    waits = {"control_plane": "import time\n" + FINE + "    time.sleep(0.5)\n"}
+    rest = dict.fromkeys(("ome", "preflight", "tier_a", "tier_b"), FINE)
+    ended = suite.write(infra=killer, **waits, **rest).pytest("-n", "2")
+    assert ended.code == 3
+    assert set(ended.verdicts.values()) == {"pass", "error (worker)"}, ended.out
+    assert (ended.verdicts["infra/it"], ended.verdicts["infra/after"]) == ("error (worker)", "error (worker)")
+    passed = {check for check, verdict in ended.verdicts.items() if verdict == "pass"}
+    assert passed >= {"control_plane/fine", "tier_a/fine", "tier_b/fine"}, ended.out
+    assert len(ended.verdicts) == 7
+    assert {"it", "after"} <= ended.lastfailed
+    assert "INTERNALERROR" not in ended.out
+
+
+def test_worker_killed_after_its_last_check(suite: Suite) -> None:
+    """All its checks had reported; a worker that ends badly is never 0 all the same."""
+    last = "import os, pytest\n@pytest.fixture(scope='session')\ndef f():\n    yield 1\n    os.kill(os.getpid(), 9)\n"
+    ended = suite.write(infra=FINE, tier_a=last + "def test_it(f):\n    assert f\n").pytest("-n", "2")
+    assert ended.code == 3, ended.out
+    assert "WORKER DIED" in ended.out
+
+
+WAITING = "open('here', 'w').close(); time.sleep(30)\n"
+INTERRUPTED = {
+    "set-up": f"@pytest.fixture\ndef f():\n    {WAITING}def test_it(f):\n    pass\n",
+    "call": f"def test_it():\n    {WAITING}",
+    "teardown": f"@pytest.fixture\ndef f():\n    yield\n    {WAITING}def test_it(f):\n    assert not f\n",
+}
+
+
+@WORKERS
+@pytest.mark.parametrize("where", INTERRUPTED)
+def test_ctrl_c(suite: Suite, workers: tuple[str, ...], where: str) -> None:
+    import os
+    import signal
+
+    text = "import time\n" + HEAD + INTERRUPTED[where] + "def test_after():\n    assert 1\n"
+    suite.write(tier_a=text)
+
+    def interrupt(process: object) -> None:
+        suite.await_file("here")
+        os.killpg(process.pid, signal.SIGINT)  # type: ignore[attr-defined]
+
+    ended = suite.pytest(*workers, during=interrupt)
+    assert ended.code == 2, ended.out
+    assert ended.verdicts["tier_a/after"] == "error (interrupted)"
+    assert set(ended.verdicts) == {"tier_a/it", "tier_a/after"}
+    assert "STILL RUNNING" not in ended.out
