@@ -1,0 +1,4 @@
+import pytest
+
+pytest.register_assert_rewrite("seatrial", "fixtures")
+pytest_plugins = ["seatrial.plugin", "fixtures.run", "fixtures.cluster", "fixtures.model_engine"]

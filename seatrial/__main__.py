@@ -1,0 +1,43 @@
+"""The command line beside pytest's: ``python -m seatrial <command>``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from seatrial import doctor, options
+
+USAGE = 4
+
+
+class Parser(argparse.ArgumentParser):
+    """Ends with pytest's exit code for a usage error, not with argparse's own."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    parser = Parser(prog="python -m seatrial", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    told = "show target and settings, and whether they can be reached"
+    examine = commands.add_parser("doctor", help=told, description=told, allow_abbrev=False)
+    for flag, keywords in options.SETTINGS:
+        arguments_of: dict[str, Any] = dict(keywords)
+        examine.add_argument(flag, **arguments_of)
+    given = parser.parse_args(arguments)
+    if not __debug__:
+        parser.error("python -O takes the assertions away that judge a deployment; run without it")
+    try:
+        return doctor.examine(vars(given), os.environ, Path.cwd())
+    except KeyboardInterrupt:
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

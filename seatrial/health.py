@@ -1,0 +1,183 @@
+"""What is wrong with pods and Deployments, read from the cluster: one function each, a cause or None."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from seatrial.kube import Kube, NotFound, Object
+from seatrial.resources import DEPLOYMENTS, EVENTS, PODS
+from seatrial.verdict import Cause, Refused
+
+_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName")
+_GONE_FOR_GOOD = (
+    "not found",
+    "denied",
+    "unauthorized",
+    "forbidden",
+    "does not exist",
+    "manifest unknown",
+    "invalid reference",
+)
+_PASSING = ("429", "too many requests", "toomanyrequests")
+
+
+def pods(kube: Kube, namespace: str, labels: str) -> Cause | None:
+    """The first trouble among the pods that `labels` select, if any; no pods is no trouble of theirs."""
+    found = kube.list(PODS, namespace, labels=labels, empty_ok=True)
+    causes = [cause for pod in found if (cause := pod_trouble(kube, pod))]
+    return min(causes, key=lambda cause: math.inf if cause.settle is None else cause.settle, default=None)
+
+
+def pod_trouble(kube: Kube, pod: Object) -> Cause | None:
+    """Why `pod` does not run and is not ready, where it tells."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return None
+    events = _events(kube, pod)
+    for status in _containers(pod):
+        if cause := _container(kube, pod, status, events):
+            return cause
+    return _unscheduled(kube, pod, events)
+
+
+def ready(pod: Object) -> bool:
+    """Whether `pod` runs, is ready, and is not on its way out."""
+    conditions = pod.get("status", {}).get("conditions") or []
+    here = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return here and not pod["metadata"].get("deletionTimestamp")
+
+
+def deployment(kube: Kube, name: str, namespace: str) -> Cause | None:
+    """Why the Deployment `name` has no ready pod: gone, scaled to 0, or its pods' trouble; None if it has one."""
+    look = f"{kube.kubectl} -n {namespace} get deployment {name}"
+    try:
+        found = kube.get(DEPLOYMENTS, name, namespace)
+    except NotFound:
+        line = f"the Deployment {name} does not exist"
+        return Cause(f"deployment.gone/{namespace}/{name}", line, look=look, do="see whether the release is complete")
+    if found["spec"].get("replicas", 1) == 0:
+        return Cause(
+            f"deployment.scaled-to-0/{namespace}/{name}",
+            f"the Deployment {name} is scaled to 0",
+            evidence=(f"deployment {namespace}/{name}: spec.replicas is 0",),
+            do=f"scale it up: {kube.kubectl} -n {namespace} scale deployment {name} --replicas 1",
+            look=look,
+        )
+    status = found.get("status", {})
+    if status.get("readyReplicas", 0) > 0:
+        return None
+    selector = found["spec"]["selector"].get("matchLabels") or {}
+    labels = ",".join(f"{key}={value}" for key, value in selector.items())
+    if cause := pods(kube, namespace, labels):
+        return cause
+    return Cause(
+        f"deployment.not-ready/{namespace}/{name}",
+        f"the Deployment {name} has no ready pod",
+        evidence=(f"{status.get('replicas', 0)} pods, 0 ready",),
+        certain=False,
+        look=f"{kube.kubectl} -n {namespace} describe pod -l {labels}",
+    )
+
+
+def rolled_out(found: Object) -> bool:
+    """Whether a Deployment's pods are all of its newest template and available."""
+    wanted, status = found["spec"].get("replicas", 1), found.get("status", {})
+    return bool(
+        status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+        and status.get("updatedReplicas", 0) == wanted
+        and status.get("replicas", 0) == wanted
+        and status.get("availableReplicas", 0) == wanted
+    )
+
+
+def _containers(pod: Object) -> Iterable[Mapping[str, Any]]:
+    status = pod.get("status", {})
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+
+
+def _container(kube: Kube, pod: Object, status: Mapping[str, Any], events: Sequence[Object]) -> Cause | None:
+    waiting = status.get("state", {}).get("waiting") or {}
+    reason = waiting.get("reason", "")
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    place = f"pod {namespace}/{name}, container {status['name']}"
+    look = f"{kube.kubectl} -n {namespace} describe pod {name}"
+    if reason in _PULL:
+        pulls = [one for one in events if "Failed to pull image" in one.get("message", "")]
+        count = sum(one.get("count") or 1 for one in pulls)
+        message = pulls[-1]["message"] if pulls else waiting.get("message", "")
+        said = message.lower()
+        settle = None
+        if any(word in said for word in _PASSING):
+            settle = math.inf
+        elif count >= 2 and any(word in said for word in _GONE_FOR_GOOD):
+            settle = 0.0
+        return Cause(
+            f"pod.image-pull/{status['image']}",
+            f"the image {status['image']} cannot be pulled",
+            evidence=(f"{place}: {reason}, {count} failed pull{'s' if count != 1 else ''}", message),
+            settle=settle,
+            do="push the image to that registry, correct its name, or give the pod's service account a pull secret",
+            look=look,
+        )
+    last = (status.get("lastState", {}).get("terminated") or status.get("state", {}).get("terminated")) or {}
+    restarts = status.get("restartCount", 0)
+    if reason == "CrashLoopBackOff" or (restarts >= 2 and last and not status.get("ready")):
+        why = f"{last.get('reason', 'exit')} {last.get('exitCode', '?')}"
+        return Cause(
+            f"pod.crash-loop/{namespace}/{pod_family(pod)}/{status['name']}",
+            f"the container {status['name']} of {pod_family(pod)} crashes again and again ({why})",
+            evidence=(f"{place}: {reason or 'restarting'}, {restarts} restarts, last end: {why}",),
+            settle=0.0 if restarts >= 2 else None,
+            do="its log says why",
+            look=f"{kube.kubectl} -n {namespace} logs {name} -c {status['name']} --previous",
+        )
+    if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
+        return Cause(
+            f"pod.container-config/{namespace}/{pod_family(pod)}/{status['name']}",
+            f"the container {status['name']} of {pod_family(pod)} cannot be created: {waiting.get('message', reason)}",
+            evidence=(f"{place}: {reason}: {waiting.get('message', '')}",),
+            do="make the Secret or ConfigMap that it names, or correct the name",
+            look=look,
+        )
+    return None
+
+
+def _unscheduled(kube: Kube, pod: Object, events: Sequence[Object]) -> Cause | None:
+    if pod["spec"].get("nodeName"):
+        return None
+    reasons = {one.get("reason"): one.get("message", "") for one in events}
+    if "FailedScheduling" not in reasons:
+        return None
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    settle: float | None = None
+    if "TriggeredScaleUp" in reasons:
+        settle = math.inf
+    elif "NotTriggerScaleUp" in reasons:
+        settle = 0.0
+    said = [f"{reason}: {reasons[reason]}" for reason in ("FailedScheduling", "NotTriggerScaleUp") if reason in reasons]
+    return Cause(
+        f"pod.unschedulable/{namespace}/{pod_family(pod)}",
+        f"no node can take the pod of {pod_family(pod)}: {reasons['FailedScheduling']}",
+        evidence=(f"pod {namespace}/{name} is Pending", *said),
+        settle=settle,
+        do="add nodes that fit, free some, or correct the node selector, tolerations and requests",
+        look=f"{kube.kubectl} -n {namespace} describe pod {name}",
+    )
+
+
+def pod_family(pod: Object) -> str:
+    """What a pod belongs to, as a user knows it: its ``app`` label, else its owner, else its own name."""
+    metadata = pod["metadata"]
+    owners = metadata.get("ownerReferences") or [{}]
+    return str(metadata.get("labels", {}).get("app") or owners[0].get("name") or metadata["name"])
+
+
+def _events(kube: Kube, pod: Object) -> list[Object]:
+    """The pod's events, oldest first; without the right to read them there are simply none to quote."""
+    fields = f"involvedObject.name={pod['metadata']['name']},involvedObject.uid={pod['metadata']['uid']}"
+    try:
+        found = kube.list(EVENTS, pod["metadata"]["namespace"], fields=fields, empty_ok=True)
+    except Refused:
+        return []
+    return sorted(found, key=lambda one: str(one.get("lastTimestamp") or one["metadata"].get("creationTimestamp")))

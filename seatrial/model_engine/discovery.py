@@ -1,0 +1,178 @@
+"""Finds a release in the cluster: a component is recognised by what its containers run, whatever it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from seatrial.kube import Kube, Object
+from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES
+from seatrial.settings import Settings
+from seatrial.verdict import BadSettings, Refused
+
+RUNS = {
+    "gateway": "start_fastapi_server",
+    "builder": "--app=model_engine_server.service_builder",
+    "cacher": "entrypoints.k8s_cache",
+}
+"""What the command line of each component's container holds, in the chart as released."""
+LABELLED = {name: f"model-engine-{name}" for name in RUNS}
+"""The ``app`` label of each component, as the runbook has it."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One deployment of Model Engine.
+
+    `components`: Deployments by what they are; a part that was not found is not in it. `service` and `port`: the
+    gateway's. `chart`: the label ``helm.sh/chart``. `images`: image ids that the components' pods run.
+    """
+
+    namespace: str
+    components: Mapping[str, Object]
+    service: str
+    port: int
+    chart: str = ""
+    images: tuple[str, ...] = ()
+    found: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    """Settings that discovery can fill in: value and the object it stood in."""
+
+    def name(self, component: str) -> str:
+        """The Deployment's name."""
+        return str(self.components[component]["metadata"]["name"])
+
+    def labels(self, component: str) -> str:
+        """The selector of a component's pods."""
+        selector = self.components[component]["spec"]["selector"]["matchLabels"]
+        return ",".join(f"{key}={value}" for key, value in selector.items())
+
+    def describe(self) -> str:
+        """One line for the head of a run."""
+        chart = f", chart {self.chart}" if self.chart else ""
+        images = f", image {', '.join(self.images)}" if self.images else ""
+        return f"release {self.namespace}/{self.name('gateway')}{chart}{images}"
+
+
+def discover(kube: Kube, settings: Settings, guess: str = "") -> Release:
+    """The release that `settings` mean, looked for in their namespace, else in `guess`, else in all.
+
+    AssertionError if there is none; `BadSettings` if there are several and nothing says which.
+    """
+    namespace, gateways = _gateways(kube, settings, guess)
+    if settings.release:
+        gateways = [one for one in gateways if one["metadata"]["name"] == settings.release]
+    wanted = f"called {settings.release} ({settings.source('release')}) " if settings.release else ""
+    where = f"in namespace {namespace}" if namespace else "in any namespace"
+    assert gateways, f"no Deployment {wanted}{where} runs Model Engine's gateway ({RUNS['gateway']})"
+    if len(gateways) > 1:
+        names = ", ".join(f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in gateways)
+        do = "say which: --namespace, or --set release=NAME where they share one"
+        raise BadSettings(f"several releases of Model Engine: {names}", source=f"Deployments {where}", do=do)
+    gateway = gateways[0]
+    return _release(kube, gateway, settings)
+
+
+def _gateways(kube: Kube, settings: Settings, guess: str) -> tuple[str, list[Object]]:
+    """The namespace that was looked in ('' for all) and the gateways' Deployments there."""
+    given = settings.namespace
+    if given or guess:
+        found = _running(kube.list(DEPLOYMENTS, given or guess, empty_ok=True), "gateway")
+        if found or given:
+            return given or guess, found
+    try:
+        return "", _running(kube.list(DEPLOYMENTS, empty_ok=True), "gateway")
+    except Refused as error:
+        where = f"no gateway in namespace {guess}, and " if guess else ""
+        raise Refused(f"{where}{error.line}", source=error.source, do="say where the release is: --namespace") from None
+
+
+def _running(deployments: Iterable[Object], component: str) -> list[Object]:
+    every = list(deployments)
+    by_command = [one for one in every if RUNS[component] in _commands(one)]
+    return by_command or [one for one in every if _app(one) == LABELLED[component]]
+
+
+def _commands(deployment: Object) -> str:
+    containers = deployment["spec"]["template"]["spec"].get("containers") or []
+    return " ".join(" ".join([*(one.get("command") or []), *(one.get("args") or [])]) for one in containers)
+
+
+def _app(deployment: Object) -> str:
+    return str((deployment["spec"]["template"]["metadata"].get("labels") or {}).get("app", ""))
+
+
+def _release(kube: Kube, gateway: Object, settings: Settings) -> Release:
+    namespace, name = gateway["metadata"]["namespace"], gateway["metadata"]["name"]
+    where = f"Deployment {namespace}/{name}"
+    beside = kube.list(DEPLOYMENTS, namespace)
+    components = {"gateway": gateway}
+    for component in ("builder", "cacher"):
+        if found := _same_release(_running(beside, component), gateway):
+            components[component] = found
+    service, port = _service(kube, gateway, where)
+    image = gateway["spec"]["template"]["spec"]["containers"][0]["image"]
+    repository, _, tag = image.partition("@")[0].rpartition(":")
+    found_settings: dict[str, tuple[Any, str]] = {"namespace": (namespace, where)}
+    if repository and "/" not in tag:
+        found_settings |= {
+            "model_engine_image_repository": (repository, where),
+            "model_engine_image_tag": (tag, where),
+        }
+    found_settings["endpoint_namespace"] = _endpoint_namespace(kube, gateway, namespace)
+    labels = gateway["metadata"].get("labels") or {}
+    selected = ",".join(f"{key}={value}" for key, value in gateway["spec"]["selector"]["matchLabels"].items())
+    return Release(
+        namespace,
+        components,
+        service,
+        port,
+        chart=str(labels.get("helm.sh/chart", "")),
+        images=_image_ids(kube.list(PODS, namespace, labels=selected, empty_ok=True)),
+        found=found_settings,
+    )
+
+
+def _same_release(candidates: list[Object], gateway: Object) -> Object | None:
+    """The candidate whose name has most in common with the gateway's: two releases may share a namespace."""
+    name = gateway["metadata"]["name"].removesuffix("-gateway")
+    fitting = [one for one in candidates if one["metadata"]["name"].startswith(name)] or candidates
+    return min(fitting, key=lambda one: len(one["metadata"]["name"]), default=None)
+
+
+def _service(kube: Kube, gateway: Object, where: str) -> tuple[str, int]:
+    """The Service called as the gateway is, wherever it leads; else one that selects the gateway's pods."""
+    namespace = gateway["metadata"]["namespace"]
+    labels = gateway["spec"]["template"]["metadata"].get("labels") or {}
+    name = gateway["metadata"]["name"]
+    services = kube.list(SERVICES, namespace, empty_ok=True)
+    fitting = [one for one in services if one["metadata"]["name"] in (name, name.removesuffix("-gateway"))]
+    fitting = fitting or [one for one in services if _selects(one, labels)]
+    assert fitting, f"no Service in namespace {namespace} is called as {where} or selects its pods"
+    return fitting[0]["metadata"]["name"], fitting[0]["spec"]["ports"][0]["port"]
+
+
+def _selects(service: Object, labels: Mapping[str, str]) -> bool:
+    selector = service["spec"].get("selector") or {}
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+
+
+def _endpoint_namespace(kube: Kube, gateway: Object, namespace: str) -> tuple[str, str]:
+    """From the service configuration that the gateway mounts; without it, or a right to read it, the release's own."""
+    volumes = gateway["spec"]["template"]["spec"].get("volumes") or []
+    for name in [one["configMap"]["name"] for one in volumes if "configMap" in one]:
+        try:
+            data = kube.get(CONFIG_MAPS, name, namespace).get("data") or {}
+        except (LookupError, Refused):
+            continue
+        config = yaml.safe_load(data.get("launch_service_config", "")) or {}
+        if isinstance(config, dict) and config.get("endpoint_namespace"):
+            return str(config["endpoint_namespace"]), f"ConfigMap {namespace}/{name}"
+    return namespace, f"the release's namespace, since no service configuration in {namespace} names another"
+
+
+def _image_ids(pods: Iterable[Object]) -> tuple[str, ...]:
+    statuses = (one for pod in pods for one in pod.get("status", {}).get("containerStatuses") or [])
+    return tuple(sorted({one["imageID"] for one in statuses if one.get("imageID")}))

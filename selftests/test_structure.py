@@ -1,0 +1,72 @@
+"""What holds for the whole tree: who may import whom, what collecting costs, what every check says of itself."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dummies import ROOT, clean_environment
+
+SUITE, SANDBOX = ("seatrial", "fixtures", "payloads", "tests"), ("sandbox",)
+FOLDERS = ("kube", "node", "backends", "model_engine", "faults")
+
+
+def imports(folder: str) -> Iterator[tuple[Path, str]]:
+    """Every module that a file below `folder` imports, with the file."""
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Import():
+                    yield from ((path, alias.name) for alias in node.names)
+                case ast.ImportFrom(module=str(module), level=0):
+                    yield from ((path, f"{module}.{alias.name}") for alias in node.names)
+
+
+@pytest.mark.parametrize(("folders", "others"), [(SUITE, SANDBOX), (SANDBOX, SUITE)])
+def test_suite_and_sandbox_never_meet(folders: tuple[str, ...], others: tuple[str, ...]) -> None:
+    """One misreading would sit in both, and agree with itself."""
+    found = [one for folder in folders for one in imports(folder)]
+    assert [(path, name) for path, name in found if name.partition(".")[0] in others] == []
+
+
+def test_the_folders_of_the_sandbox_meet_only_in_up() -> None:
+    found = [
+        (path, name)
+        for folder in FOLDERS
+        for path, name in imports(f"sandbox/{folder}")
+        for other in FOLDERS
+        if other != folder and name.startswith(f"sandbox.{other}")
+    ]
+    assert found == []
+
+
+def test_the_core_knows_no_product() -> None:
+    """Only the command line beside pytest's does: the doctor shows what discovery finds."""
+    core = [(path, name) for path, name in imports("seatrial") if "model_engine" not in path.parts]
+    assert {path.name for path, name in core if name.startswith("seatrial.model_engine")} == {"doctor.py"}
+
+
+def test_collecting_imports_no_sdk() -> None:
+    code = (
+        "import sys, pytest; pytest.main(['--collect-only', '-q']);"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}"
+        " & {'kubernetes', 'boto3', 'botocore', 'azure', 'redis', 'psycopg'}))"
+    )
+    command = [sys.executable, "-c", code]
+    out = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True).stdout
+    assert "test_sync_task_echoes" in out
+    assert out.splitlines()[-1] == "[]"
+
+
+def test_nothing_sleeps_outside_the_one_loop() -> None:
+    sleeping = [
+        path.relative_to(ROOT)
+        for folder in ("seatrial", "fixtures", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        if "sleep(" in path.read_text()
+    ]
+    assert sleeping == [Path("seatrial/wait.py")]
