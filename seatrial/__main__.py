@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seatrial import doctor, options
+from seatrial import docs, doctor, options
 
 USAGE = 4
 
@@ -30,9 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
     for flag, keywords in options.SETTINGS:
         arguments_of: dict[str, Any] = dict(keywords)
         examine.add_argument(flag, **arguments_of)
+    told = "write docs/checks.md from the checks' docstrings"
+    commands.add_parser("docs", help=told, description=told)
     given = parser.parse_args(arguments)
     if not __debug__:
         parser.error("python -O takes the assertions away that judge a deployment; run without it")
+    if given.command == "docs":
+        return docs.write()
     try:
         return doctor.examine(vars(given), os.environ, Path.cwd())
     except KeyboardInterrupt:

@@ -26,11 +26,15 @@ class Check:
     @classmethod
     def of(cls, item: pytest.Item) -> Check:
         """The check that a collected item is."""
-        doc = inspect.getdoc(getattr(item, "obj", None)) or ""
+        return cls.documented(item.nodeid, inspect.getdoc(getattr(item, "obj", None)) or "")
+
+    @classmethod
+    def documented(cls, nodeid: str, doc: str) -> Check:
+        """The check with this node id and docstring."""
         fields = _fields(doc)
         claim = doc.split("\n\n", 1)[0].replace("\n", " ").strip()
-        phase, name = _names(item.nodeid)
-        return cls(item.nodeid, f"{phase}/{name}", phase, claim, fields.get("Runbook", ""), fields.get("Hint", ""))
+        phase, name = _names(nodeid)
+        return cls(nodeid, f"{phase}/{name}", phase, claim, fields.get("Runbook", ""), fields.get("Hint", ""))
 
 
 def phase_of(nodeid: str) -> str:

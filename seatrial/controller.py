@@ -96,7 +96,12 @@ class Controller:
             lines = self.config.hook.pytest_seatrial_target(trial=trial)
         except BadSettings as error:
             raise pytest.UsageError(_one_line(error)) from None
-        self.head = [f"run {run.id}, record in {_shown(run.directory)}", *(one for some in lines for one in some)]
+        tried_out = [report.SANDBOX] if "sandbox" in self.hand_over else []
+        self.head = [
+            *tried_out,
+            f"run {run.id}, record in {_shown(run.directory)}",
+            *(one for some in lines for one in some),
+        ]
         self._write(self.head)
 
     # -- while checks run -----------------------------------------------------------------------------------------

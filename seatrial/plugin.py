@@ -44,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
         workers.prepare(config)
     if config.option.tbstyle == "auto":
         config.option.tbstyle = "no"  # the report says it in three lines; --tb=short brings pytest's own sections back
+    if config.option.reportchars == "fE":
+        config.option.reportchars = ""  # pytest's default summary, said better above; -r brings it back
     config.pluginmanager.register(Controller(config), "seatrial-controller")
 
 

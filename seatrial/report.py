@@ -17,6 +17,8 @@ from seatrial.verdict import Verdict
 Line = tuple[str, dict[str, bool]]
 """A line of text, and how pytest's terminal writer shows it."""
 
+SANDBOX = "THE TARGET IS A SANDBOX: this says something of the suite, nothing of a cluster of yours"
+
 _SHOWN: dict[str, tuple[str, dict[str, bool]]] = {
     Verdict.PASS: ("PASS", {"green": True}),
     Verdict.FAIL: ("FAIL", {"red": True, "bold": True}),
@@ -87,6 +89,7 @@ def lines(run: Mapping[str, Any]) -> list[Line]:
         (f"time           {_times(run['checks'])}", {}),
         (f"record         {run['record']}", {}),
         *_not_proven(run["checks"]),
+        *[(SANDBOX, {"yellow": True}) for line in run["head"] if line == SANDBOX],
     ]
 
 

@@ -62,3 +62,35 @@ def account(wrong: str) -> str:
             return f"leave it away, no check of today needs it; it comes with {check}"
         case _:
             return ""
+
+
+STEPS: Mapping[str, str] = {
+    "1.1": "Redis reachability",
+    "1.2": "Database reachability",
+    "1.3": "vLLM image pullable",
+    "1.4": "GPU driver functional",
+    "1.5": "GPU nodes labelled",
+    "1.6": "Broker reachability",
+    "2.1": "All pods Running and Ready",
+    "2.2": "Gateway HPA exists",
+    "2.3": "Celery autoscaler ready",
+    "2.4": "Cacher completes cycles",
+    "2.5": "Builder's Celery worker ready",
+    "2.6": "ConfigMap non-empty",
+    "3.1": "Gateway health check",
+    "3.2": "Authenticated list of endpoints",
+    "4.1": "Create the sync echo endpoint",
+    "4.2": "Poll until READY",
+    "4.3": "Echo request and its response",
+    "4.4": "Create the async echo endpoint",
+    "4.5": "Async request until SUCCESS",
+    "4.6": "Clean up tier A",
+    "5.1": "Create the LLM endpoint",
+    "5.2": "Poll until READY",
+    "5.3": "Chat completion, sync",
+    "5.4": "Chat completion, streaming",
+    "5.5": "Clean up tier B",
+}
+"""The runbook's steps, by their numbers."""
+DELIVERED = ("3.1", "3.2", "4.1", "4.2", "4.3", "4.6")
+"""The steps that have checks; the others are to come."""

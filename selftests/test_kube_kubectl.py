@@ -17,8 +17,6 @@ from kube_api_server import Running
 from kube_objects import config_map, deployment, node, pod
 from kubernetes import client
 
-from sandbox.kube.tables import age, duration
-
 pytest_plugins = ["kube_fixtures"]
 
 OLDEST = (1, 31)
@@ -148,29 +146,6 @@ def test_get_of_endpoints_and_jobs(kubectl: Kubectl) -> None:
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "one"}, "spec": {"template": template}}
     kubectl("create", "-f", "-", given=job)
     assert re.search(r"one +Running +0/1", kubectl("get", "jobs"))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (119, "119s"),
-        (120, "2m"),
-        (599, "9m59s"),
-        (601, "10m"),
-        (4 * 3600, "4h"),
-        (4 * 3600 + 61, "4h1m"),
-        (47 * 3600, "47h"),
-        (50 * 3600, "2d2h"),
-        (48 * 3600, "2d"),
-        (9 * 86400 + 3600, "9d"),
-    ],
-)
-def test_durations_as_kubectl_writes_them(seconds: int, text: str) -> None:
-    assert duration(seconds) == text
-
-
-def test_an_age_that_is_not_known() -> None:
-    assert age(None) == "<unknown>"
 
 
 def test_get_of_an_autoscaler(kubectl: Kubectl) -> None:
@@ -304,3 +279,19 @@ def test_port_forward(
             assert connection.recv(100) == b""
         process.terminate()
     assert "dial tcp4 127.0.0.1:1: connect: connection refused" in (tmp_path / "errors").read_text()
+
+
+def test_port_forward_to_a_service(
+    environment: dict[str, str], core: client.CoreV1Api, namespace: str, running_pod: str, greeter: int
+) -> None:
+    spec = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": greeter}]}
+    core.create_namespaced_service(namespace, {"metadata": {"name": "web"}, "spec": spec})
+    command = ["kubectl", "-n", namespace, "port-forward", "svc/web", ":80"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = re.search(rf"127\.0\.0\.1:(\d+) -> {greeter}", process.stdout.readline())
+        assert found
+        with socket.create_connection(("127.0.0.1", int(found[1])), 5) as connection:
+            connection.sendall(b"hello")
+            assert connection.recv(100) == b"HELLO"
+        process.terminate()

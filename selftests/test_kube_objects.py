@@ -13,6 +13,8 @@ from kube_api_server import Running
 from kube_objects import config_map, deployment, pod
 from kubernetes import client, dynamic
 
+from sandbox.kube.tables import age, duration
+
 pytest_plugins = ["kube_fixtures"]
 
 MERGE, JSON, STRATEGIC = (f"application/{kind}-patch+json" for kind in ("merge", "json", "strategic-merge"))
@@ -458,3 +460,26 @@ def test_parallel_patches_are_all_kept(api_server: Running, core: client.CoreV1A
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(patch, range(40))) == {200}
     assert len(core.read_namespaced_config_map("one", namespace).data) == 40
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (119, "119s"),
+        (120, "2m"),
+        (599, "9m59s"),
+        (601, "10m"),
+        (4 * 3600, "4h"),
+        (4 * 3600 + 61, "4h1m"),
+        (47 * 3600, "47h"),
+        (50 * 3600, "2d2h"),
+        (48 * 3600, "2d"),
+        (9 * 86400 + 3600, "9d"),
+    ],
+)
+def test_durations_as_kubectl_writes_them(seconds: int, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_an_age_that_is_not_known() -> None:
+    assert age(None) == "<unknown>"

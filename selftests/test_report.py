@@ -32,7 +32,7 @@ def check(name: str, verdict: str, seconds: float = 0.0, **more: Any) -> dict[st
 
 
 def told(*checks: dict[str, Any], **more: Any) -> str:
-    run = {"run": "3lfz", "record": ".seatrial/3lfz", "causes": {}, "left": [], "lost_workers": [], **more}
+    run = {"run": "3lfz", "record": ".seatrial/3lfz", "head": [], "causes": {}, "left": [], "lost_workers": [], **more}
     return "\n".join(text for text, _ in report.lines({**run, "checks": checks}))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,9 @@ from pathlib import Path
 
 import pytest
 from dummies import ROOT, clean_environment
+
+from seatrial import docs
+from seatrial.runbook import DELIVERED, STEPS
 
 SUITE, SANDBOX = ("seatrial", "fixtures", "payloads", "tests"), ("sandbox",)
 FOLDERS = ("kube", "node", "backends", "model_engine", "faults")
@@ -70,3 +75,33 @@ def test_nothing_sleeps_outside_the_one_loop() -> None:
         if "sleep(" in path.read_text()
     ]
     assert sleeping == [Path("seatrial/wait.py")]
+
+
+def test_every_check_says_what_it_claims_and_what_to_do() -> None:
+    for check in docs.checks():
+        assert check.claim.endswith("."), check.id
+        assert check.hint, check.id
+        assert check.runbook.removeprefix("R0 ") in DELIVERED, check.id
+
+
+def test_every_step_delivered_so_far_has_a_check() -> None:
+    assert {check.runbook.removeprefix("R0 ") for check in docs.checks()} == set(DELIVERED)
+
+
+def test_the_page_of_checks_is_as_generated() -> None:
+    assert docs.PAGE.read_text(encoding="utf-8") == docs.page(), "make docs"
+
+
+def test_the_steps_are_the_runbooks() -> None:
+    folder = os.environ.get("SEATRIAL_REQUIREMENTS")
+    if not folder:
+        pytest.skip("the runbook is not here: SEATRIAL_REQUIREMENTS names no folder")
+    text = next(Path(folder).glob("R0*")).read_text(encoding="utf-8")
+    assert re.findall(r"^### (\d\.\d) ", text, re.M) == list(STEPS)
+
+
+def test_no_body_of_a_check_is_long() -> None:
+    for path in (ROOT / "tests").glob("test_*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef):
+                assert sum((one.end_lineno or 0) - one.lineno + 1 for one in node.body[1:]) <= 12, node.name
