@@ -141,6 +141,12 @@ def test_business_rules(replay: Replay, bundle: str, changes: Object, detail: st
     assert (answer.status, answer.body) == (400, {"detail": detail})
 
 
+def test_what_is_not_part_of_the_sandbox_says_so(replay: Replay, bundle: str) -> None:
+    recorded = recordings.load("e2e_sync_create")["request"]
+    answer = replay.ask(recorded | {"json": recorded["json"] | {"gpus": 1, "gpu_type": "nvidia-tesla-t4"}})
+    assert (answer.status, answer.body) == (501, {"detail": "an endpoint with GPUs is not part of the sandbox"})
+
+
 def test_a_bundle_that_cannot_serve_the_type(replay: Replay, bundle: str) -> None:
     recorded = recordings.load("bundle_create_ok")["request"]
     flavor = recorded["json"]["flavor"]

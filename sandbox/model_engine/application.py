@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from sandbox.client import Client
@@ -41,10 +42,16 @@ def application(*, openapi: bool) -> FastAPI:
         openapi_url="/openapi.json" if openapi else None,
         lifespan=clients,
     )
+    app.add_exception_handler(NotImplementedError, not_part_of_the_sandbox)
     app.add_middleware(BaseHTTPMiddleware, dispatch=answer_unhandled)
     for path in ("/healthcheck", "/healthz", "/readyz"):
         app.add_api_route(path, healthcheck, methods=["GET"])
     return app
+
+
+def not_part_of_the_sandbox(request: Request, error: Exception) -> Response:
+    """What no check needed yet says so by its name."""
+    return JSONResponse({"detail": f"{error} is not part of the sandbox"}, status_code=501)
 
 
 def healthcheck() -> Response:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from sandbox.model_engine.quantity import number
-from sandbox.model_engine.requests import CreateModelEndpointV1Request, GpuType, ModelEndpointType
+from sandbox.model_engine.requests import CreateModelEndpointV1Request, ModelEndpointType
 
 REQUIRED_LABELS = ("product", "team")
 RESTRICTED_LABELS = {"user_id", "endpoint_name"}
@@ -14,17 +14,7 @@ LABEL_VALUE = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
 MAX_WORKERS = 50
 
 FORWARDER: dict[str, Any] = {"cpus": 1.0, "memory": "2Gi", "storage": "1G"}
-# The largest instance of each kind.
-LIMITS: dict[GpuType | None, dict[str, Any]] = {
-    None: {"cpus": 7, "memory": "30Gi"},
-    GpuType.NVIDIA_TESLA_T4: {"cpus": 63, "memory": "250Gi"},
-    GpuType.NVIDIA_AMPERE_A10: {"cpus": 63, "memory": "250Gi"},
-    GpuType.NVIDIA_AMPERE_A100: {"cpus": 95, "memory": "1000Gi"},
-    GpuType.NVIDIA_AMPERE_A100E: {"cpus": 95, "memory": "1000Gi"},
-    GpuType.NVIDIA_HOPPER_H100: {"cpus": 191, "memory": "2000Gi"},
-    GpuType.NVIDIA_HOPPER_H100_1G_20GB: {"cpus": 47, "memory": "500Gi"},
-    GpuType.NVIDIA_HOPPER_H100_3G_40GB: {"cpus": 95, "memory": "1000Gi"},
-}
+LIMITS: dict[str, Any] = {"cpus": 7, "memory": "30Gi"}  # without GPUs
 STORAGE_LIMIT = "500G"
 
 
@@ -68,7 +58,9 @@ def check_resources(request: CreateModelEndpointV1Request) -> None:
         raise InvalidRequest(f"Cannot have {gpus=} when gpu_type is not None")
     if gpus > 0 and gpu_type is None:
         raise InvalidRequest("Must provide gpu_type if gpus > 0")
-    limits = LIMITS[gpu_type] | {"storage": STORAGE_LIMIT}
+    if gpus:
+        raise NotImplementedError("an endpoint with GPUs")
+    limits = LIMITS | {"storage": STORAGE_LIMIT}
     for name in ("cpus", "memory", "storage"):
         asked = getattr(request, name)
         try:

@@ -56,7 +56,7 @@ async def create_model_bundle(
     bundles_logger.info(f"POST /model-bundles with {request} for {auth}")
     flavor = request.flavor.model_dump(mode="json")
     if flavor["flavor"].endswith("_artifact") or flavor["flavor"].startswith("triton"):
-        raise HTTPException(501, f"POST /v2/model-bundles of flavor {flavor['flavor']} is not part of the sandbox")
+        raise NotImplementedError(f"POST /v2/model-bundles of flavor {flavor['flavor']}")
     bundle_id = await endpoints.store.create_bundle(
         owner=auth.team_id,
         name=request.name,

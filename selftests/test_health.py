@@ -1,0 +1,146 @@
+"""What pods and Deployments tell of their trouble, and how long that must hold before a wait ends by it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_server import Api
+from kube_objects import deployment, pod
+
+from seatrial import health
+from seatrial.kube import Kube
+from seatrial.record import Record
+from seatrial.resources import DEPLOYMENTS, EVENTS, NAMESPACES, PODS
+from seatrial.run import Run
+from seatrial.verdict import Cause
+
+NOT_FOUND = 'Failed to pull image "app:1": failed to resolve reference "app:1": not found'
+DENIED = 'Failed to pull image "app:1": pull access denied, repository does not exist or may require authorization'
+LIMITED = 'Failed to pull image "app:1": toomanyrequests: You have reached your pull rate limit'
+SLOW = 'Failed to pull image "app:1": context deadline exceeded'
+
+
+@pytest.fixture(scope="module")
+def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
+    folder: Path = tmp_path_factory.mktemp("health")
+    record = Record(Run("t5k2m9x7", folder / "run"))
+    with Api(folder) as api, Kube.connect(api.config, "sandbox", record=record) as client:
+        client.create(NAMESPACES, {"metadata": {"name": "models"}})
+        yield client
+    record.close()
+
+
+def trouble(kube: Kube, name: str, *told: tuple[str, str, int], node: str = "n1", **status: Any) -> Cause | None:
+    """The trouble of a pod with this container status and these events: reason, message, count."""
+    spec = {"nodeName": node} if node else {"schedulerName": "nobody"}
+    made = kube.create(PODS, pod(name, labels={"app": "echo"}, **spec), "models")
+    container = {"name": "main", "image": "app:1", "ready": False, "restartCount": 0, **status}
+    patch = {"status": {"phase": "Pending", "containerStatuses": [container] if node else []}}
+    kube.patch(PODS, name, "models", patch, subresource="status")
+    for number, (reason, message, count) in enumerate(told):
+        body = {
+            "metadata": {"name": f"{name}.{number}"},
+            "involvedObject": {"kind": "Pod", "namespace": "models", "name": name, "uid": made["metadata"]["uid"]},
+            "reason": reason,
+            "message": message,
+            "count": count,
+            "lastTimestamp": f"2099-01-01T00:00:0{number}Z",
+        }
+        kube.create(EVENTS, body, "models")
+    return health.pod_trouble(kube, kube.get(PODS, name, "models"))
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return {"state": {"waiting": {"reason": reason, "message": message}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "count", "settle"),
+    [
+        ("once", NOT_FOUND, 1, None),
+        ("twice", NOT_FOUND, 2, 0.0),
+        ("denied", DENIED, 2, 0.0),
+        ("limited", LIMITED, 5, math.inf),
+        ("slow", SLOW, 5, None),
+    ],
+)
+def test_an_image_that_cannot_be_pulled(kube: Kube, name: str, message: str, count: int, settle: float | None) -> None:
+    cause = trouble(kube, name, ("Failed", message, count), **waiting("ImagePullBackOff"))
+    assert cause
+    assert (cause.line, cause.settle) == ("the image app:1 cannot be pulled", settle)
+    assert cause.evidence[1] == message
+    assert cause.look.endswith(f"-n models describe pod {name}")
+
+
+def test_a_pull_that_goes_on_is_no_trouble(kube: Kube) -> None:
+    assert trouble(kube, "pulling", ("Pulling", 'Pulling image "app:1"', 1), **waiting("ContainerCreating")) is None
+
+
+@pytest.mark.parametrize(("restarts", "settle"), [(1, None), (2, 0.0)])
+def test_a_crash_loop(kube: Kube, restarts: int, settle: float | None) -> None:
+    last = {"lastState": {"terminated": {"exitCode": 3, "reason": "Error"}}, "restartCount": restarts}
+    cause = trouble(kube, f"crashes-{restarts}", **last, **waiting("CrashLoopBackOff"))
+    assert cause
+    assert cause.line == "the container main of echo crashes again and again (Error 3)"
+    assert cause.settle == settle
+    assert cause.look.endswith(f"logs crashes-{restarts} -c main --previous")
+
+
+def test_a_crash_loop_is_seen_between_two_crashes(kube: Kube) -> None:
+    last = {"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}, "restartCount": 2}
+    cause = trouble(kube, "between", **last, state={"running": {}})
+    assert cause
+    assert "(OOMKilled 137)" in cause.line
+
+
+def test_a_container_that_cannot_be_created(kube: Kube) -> None:
+    cause = trouble(kube, "config", **waiting("CreateContainerConfigError", 'secret "db" not found'))
+    assert cause
+    assert cause.line == 'the container main of echo cannot be created: secret "db" not found'
+
+
+FAILED = ("FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu.", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "settle"),
+    [
+        ("alone", (), None),
+        ("grows", (("TriggeredScaleUp", "pod triggered scale-up", 1),), math.inf),
+        ("full", (("NotTriggerScaleUp", "pod didn't trigger scale-up", 1),), 0.0),
+    ],
+)
+def test_a_pod_that_no_node_takes(kube: Kube, name: str, more: tuple[Any, ...], settle: float | None) -> None:
+    cause = trouble(kube, name, FAILED, *more, node="")
+    assert cause
+    assert cause.line == f"no node can take the pod of echo: {FAILED[1]}"
+    assert cause.settle == settle
+
+
+def test_a_pod_that_is_being_deleted_is_nobodys_trouble(kube: Kube) -> None:
+    made = kube.create(PODS, pod("leaves", nodeName="n1"), "models")
+    kube.patch(PODS, "leaves", "models", {"metadata": {"finalizers": ["test/held"]}})
+    kube.delete(PODS, made)
+    kube.patch(PODS, "leaves", "models", {"status": {"phase": "Failed"}}, subresource="status")
+    assert health.pod_trouble(kube, kube.get(PODS, "leaves", "models")) is None
+    kube.patch(PODS, "leaves", "models", {"metadata": {"finalizers": None}})
+
+
+def test_deployments(kube: Kube) -> None:
+    missing = health.deployment(kube, "builder", "models")
+    assert missing
+    assert missing.line == "the Deployment builder does not exist"
+    kube.create(DEPLOYMENTS, deployment("builder", replicas=0), "models")
+    scaled = health.deployment(kube, "builder", "models")
+    assert scaled
+    assert scaled.line == "the Deployment builder is scaled to 0"
+    kube.patch(DEPLOYMENTS, "builder", "models", {"spec": {"replicas": 1}})
+    pending = health.deployment(kube, "builder", "models")
+    assert pending
+    assert not pending.certain or "no node can take the pod of builder" in pending.line
+    kube.patch(DEPLOYMENTS, "builder", "models", {"status": {"readyReplicas": 1}}, subresource="status")
+    assert health.deployment(kube, "builder", "models") is None or pending

@@ -1,0 +1,251 @@
+"""An endpoint's life against a gateway that says what a test wants: statuses, memories, and answers nobody expects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from scripted import Scripted, Spoken
+
+from seatrial.http import Http
+from seatrial.journal import open_entries
+from seatrial.model_engine.client import ModelEngine
+from seatrial.model_engine.lifecycle import Lifecycle, Place, remove
+from seatrial.record import Record, events
+from seatrial.run import Run
+from seatrial.settings import Settings
+from seatrial.trial import Trial
+from seatrial.verdict import BadSettings, Blocked, Unhealthy
+
+NAME = "seatrial-echo-sync-t5k2m9x7"
+Route = Callable[[Spoken, dict[str, str]], tuple[int, Any]]
+
+
+class Gateway:
+    """Routes by method and path; what no test replaced answers as a healthy released gateway does."""
+
+    def __init__(self, **endpoint: Any) -> None:
+        self.endpoint: dict[str, Any] = {"id": "end_1", "name": NAME, "status": "READY", "deployment_state": None}
+        self.endpoint |= {"deployment_state": {"available_workers": 1}} | endpoint
+        self.deleted = False
+        self.asked: list[str] = []
+        self.replaced: dict[str, Route] = {}
+
+    def __call__(self, spoken: Spoken) -> Iterator[bytes]:
+        url = urlsplit(spoken.path)
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        asked = f"{spoken.method} {url.path}"
+        self.asked.append(asked)
+        status, body = self.replaced.get(asked, self.healthy)(spoken, query)
+        text = json.dumps(body).encode()
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+        yield head.encode() + text
+
+    def healthy(self, spoken: Spoken, query: dict[str, str]) -> tuple[int, Any]:
+        match f"{spoken.method} {urlsplit(spoken.path).path}":
+            case "GET /openapi.json":
+                return 200, {"paths": {"/v2/model-bundles": {}}}
+            case "GET /v1/model-endpoints" if "made-up" in spoken.header("authorization"):
+                return 401, {"detail": "no"}
+            case "GET /v1/model-endpoints":
+                return 200, {"model_endpoints": [] if self.deleted else [self.endpoint]}
+            case "GET /v1/model-endpoints/end_1":
+                return 200, self.endpoint
+            case "GET /v2/model-bundles/latest":
+                return 200, {"id": "bun_1"}
+            case "POST /v1/model-endpoints":
+                return 200, {"endpoint_creation_task_id": "t"}
+            case "DELETE /v1/model-endpoints/end_1":
+                self.deleted = True
+                return 200, {"deleted": True}
+        return 404, {"detail": "Not Found"}
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Callable[..., tuple[Lifecycle, Trial]]]:
+    """Begins a lifecycle against a gateway."""
+    opened: list[Any] = []
+
+    def start(gateway: Gateway, **given: Any) -> tuple[Lifecycle, Trial]:
+        environment = {
+            "AUTH_TOKEN": "seatrial-tests",
+            "MODEL_ENGINE_IMAGE_REPOSITORY": "registry.local/me",
+            "MODEL_ENGINE_IMAGE_TAG": "1",
+        }
+        chosen = {"timeout_factor": 0.01, **given}
+        settings = Settings.load({"set": [f"{key}={value}" for key, value in chosen.items()]}, environment, tmp_path)
+        trial = Trial(Run("t5k2m9x7", tmp_path / "run"), settings, Record(Run("t5k2m9x7", tmp_path / "run")))
+        server = Scripted(gateway)
+        http = Http(server.url, record=trial.record, token=settings.token, timeout=5, source="test", seen_from="here")
+        opened.extend((http, trial.record, server))
+        return Lifecycle(Place(trial, ModelEngine(http, settings)), "sync", NAME), trial
+
+    yield start
+    for one in opened:
+        one.__exit__(None, None, None) if isinstance(one, Scripted) else one.close()
+
+
+def test_a_life(begin) -> None:
+    lifecycle, trial = begin(Gateway())
+    assert lifecycle.create() == {"endpoint_creation_task_id": "t"}
+    assert lifecycle.ready()["id"] == "end_1"
+    assert lifecycle.served_by == "the gateway counts 1 available"
+    assert lifecycle.delete() == {"deleted": True}
+    lifecycle.unlisted()
+    lifecycle.clean_up()
+    assert list(open_entries(events(trial.run.directory))) == []
+
+
+def test_each_step_is_done_once(begin) -> None:
+    gateway = Gateway()
+    lifecycle, _ = begin(gateway)
+    assert lifecycle.create() is lifecycle.create()
+    assert lifecycle.ready() is lifecycle.ready()
+    assert gateway.asked.count("POST /v1/model-endpoints") == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [
+        ({"status_reason": "forbidden: deployments"}, f"the builder could not make {NAME}: forbidden: deployments"),
+        ({}, f"the builder could not make {NAME}: it gives no reason"),
+    ],
+)
+def test_a_failed_build_is_terminal(begin, reason: dict[str, str], line: str) -> None:
+    lifecycle, _ = begin(Gateway(status="UPDATE_FAILED", **reason), timeout_factor=1)
+    with pytest.raises(Unhealthy) as caught:
+        lifecycle.ready()
+    assert caught.value.cause.line == line
+
+
+@pytest.mark.parametrize(
+    ("status", "workers"),
+    [("UPDATE_PENDING", 0), ("UPDATE_IN_PROGRESS", 0), ("INITIALIZING", 0), ("unknown", 0), ("DELETE_IN_PROGRESS", 0)],
+)
+def test_not_yet(begin, status: str, workers: int) -> None:
+    lifecycle, _ = begin(
+        Gateway(status=status, deployment_state={"available_workers": workers}), endpoint_ready_timeout=50
+    )
+    with pytest.raises(Unhealthy) as caught:
+        lifecycle.ready()
+    assert caught.value.cause.line == "sync endpoint: not within 0.5 s"
+    assert caught.value.cause.evidence == (f"after 0 s: status {status}",)
+
+
+def test_ready_without_a_worker_is_not_serving(begin) -> None:
+    lifecycle, _ = begin(Gateway(deployment_state={"available_workers": 0}), endpoint_ready_timeout=50)
+    with pytest.raises(Unhealthy) as caught:
+        lifecycle.ready()
+    assert caught.value.cause.evidence == ("after 0 s: READY, but no worker is available",)
+
+
+def test_what_tasks_go_by_must_say_ready_too(begin) -> None:
+    gateway = Gateway()
+    gateway.replaced["GET /v1/model-endpoints/end_1"] = lambda *_: (
+        200,
+        gateway.endpoint | {"status": "UPDATE_PENDING"},
+    )
+    lifecycle, _ = begin(gateway, endpoint_ready_timeout=50)
+    with pytest.raises(Unhealthy) as caught:
+        lifecycle.ready()
+    line = "after 0 s: READY, but for tasks the gateway remembers it as UPDATE_PENDING"
+    assert caught.value.cause.evidence == (line,)
+
+
+def test_where_nobody_says_who_serves_the_echo_proves_it(begin) -> None:
+    lifecycle, _ = begin(Gateway(deployment_state=None))
+    lifecycle.ready()
+    assert lifecycle.served_by == "to be proven by the echo: neither the gateway nor a cluster says"
+
+
+def test_an_older_answer_from_memory_does_not_count(begin) -> None:
+    gateway = Gateway()
+    answers = iter(["2026-11-21T00:00:02Z/READY", "2026-11-21T00:00:01Z/UPDATE_PENDING"] * 5)
+
+    def listed(spoken: Spoken, query: dict[str, str]) -> tuple[int, Any]:
+        if "made-up" in spoken.header("authorization"):
+            return 401, {}
+        stamp, status = next(answers).split("/")
+        return 200, {"model_endpoints": [gateway.endpoint | {"status": status, "last_updated_at": stamp}]}
+
+    gateway.replaced["GET /v1/model-endpoints"] = listed
+    lifecycle, _ = begin(gateway)
+    assert lifecycle.ready()["status"] == "READY"
+
+
+def test_a_refused_create_stands_once_and_blocks_the_rest(begin) -> None:
+    gateway = Gateway()
+    gateway.replaced["POST /v1/model-endpoints"] = lambda *_: (500, {"error": "Internal error occurred."})
+    lifecycle, _ = begin(gateway)
+    with pytest.raises(Unhealthy, match="answered 500, not 200") as failed:
+        lifecycle.create()
+    for step in (lifecycle.ready, lifecycle.delete, lifecycle.unlisted):
+        with pytest.raises(Blocked) as blocked:
+            step()
+        assert blocked.value.cause == failed.value.cause
+
+
+def test_without_a_description_the_contract_is_learnt_from_the_refusal(begin) -> None:
+    gateway = Gateway()
+    bodies: list[Any] = []
+
+    def create(spoken: Spoken, query: dict[str, str]) -> tuple[int, Any]:
+        bodies.append(json.loads(spoken.body))
+        missing = {"type": "missing", "loc": ["body", "model_bundle_id"], "msg": "Field required"}
+        return (
+            (200, {"endpoint_creation_task_id": "t"})
+            if "model_bundle_id" in bodies[-1]
+            else (422, {"detail": [missing]})
+        )
+
+    gateway.replaced |= {"GET /openapi.json": lambda *_: (404, {}), "POST /v1/model-endpoints": create}
+    lifecycle, _ = begin(gateway)
+    assert lifecycle.create()
+    assert ["model_bundle" in body for body in bodies] == [True, False]
+    assert lifecycle.place.engine.contract_source == "the answer to the first create"
+
+
+def test_an_open_gateway_takes_no_token_that_is_no_name(begin) -> None:
+    gateway = Gateway()
+    gateway.replaced["GET /v1/model-endpoints"] = lambda *_: (200, {"model_endpoints": []})
+    lifecycle, trial = begin(gateway)
+    trial.settings.token.value()
+    lifecycle.place.trial.settings.token._fetched._text = "not a label!"
+    with pytest.raises(BadSettings, match="the gateway is open"):
+        lifecycle.create()
+    assert "POST /v1/model-endpoints" not in gateway.asked
+
+
+def test_deleted_before_it_was_built_it_stays_in_the_journal(begin) -> None:
+    gateway = Gateway(status="UPDATE_PENDING")
+    lifecycle, trial = begin(gateway)
+    lifecycle.delete()
+    lifecycle.clean_up()
+    (entry,) = open_entries(events(trial.run.directory))
+    assert entry.how["unbuilt"]
+    with pytest.raises(AssertionError, match="deleted before it was built"):
+        remove(lifecycle.place, entry)
+
+
+def test_a_delete_that_is_not_performed(begin) -> None:
+    gateway = Gateway()
+    gateway.replaced["DELETE /v1/model-endpoints/end_1"] = lambda *_: (200, {"deleted": True})
+    lifecycle, _ = begin(gateway)
+    lifecycle.ready()
+    lifecycle.delete()
+    with pytest.raises(Unhealthy, match="goes on listing it"):
+        lifecycle.unlisted()
+
+
+def test_after_a_signal_finalizers_do_nothing(begin) -> None:
+    gateway = Gateway()
+    lifecycle, trial = begin(gateway)
+    lifecycle.create()
+    trial.interrupted = True
+    lifecycle.clean_up()
+    assert not gateway.deleted
+    assert len(list(open_entries(events(trial.run.directory)))) == 1
