@@ -3,7 +3,6 @@
 import pytest
 
 from seatrial.kube import Kube
-from seatrial.model_engine import objects
 from seatrial.model_engine.client import Contract, ModelEngine, echoed, task
 from seatrial.model_engine.lifecycle import Lifecycle
 from seatrial.trial import Trial
@@ -80,5 +79,5 @@ def test_nothing_of_sync_endpoint_is_left(kube: Kube, sync_lifecycle: Lifecycle,
     """
     for line in sync_lifecycle.gone():
         trial.note(line)
-    if absent := objects.served(kube)[1]:
+    if absent := sync_lifecycle.objects.absent:
         trial.note(f"kinds that do not exist here: {', '.join(map(str, absent))}")

@@ -7,13 +7,15 @@ import itertools
 import re
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from seatrial.journal import Entry
 from seatrial.kube import Kube
-from seatrial.model_engine import health, objects
+from seatrial.model_engine import health
 from seatrial.model_engine.client import CACHED, ORDERS, Contract, ModelEngine, Object, terminal
 from seatrial.model_engine.discovery import Release
+from seatrial.model_engine.objects import Objects
 from seatrial.steps import needed, step, tried
 from seatrial.trial import Trial
 from seatrial.verdict import BadSettings, Cause, NotJudged, Refused, Unhealthy
@@ -128,13 +130,15 @@ class Lifecycle:
     def gone(self) -> list[str]:
         """Nothing of it is left in the cluster; what is terminating, and until when."""
         needed(self.unlisted)
-        if self.place.kube is None:
-            raise LookupError("no cluster to look at")
-        kube = self.place.kube
         what = f"objects of the {self.kind} endpoint gone"
-        return self.place.trial.wait.until(
-            lambda: objects.gone(kube, self.place.namespace, self.name, self._id), CACHED, what=what
-        )
+        return self.place.trial.wait.until(lambda: self.objects.gone(self._id), CACHED, what=what)
+
+    @cached_property
+    def objects(self) -> Objects:
+        """What stands for it in the cluster, where there is one."""
+        if self.place.kube is None:
+            raise LookupError("there is no cluster to look at")
+        return Objects(self.place.kube, self.place.namespace, self.name)
 
     def clean_up(self) -> None:
         """Delete it unless that was done; trouble stays in the journal, for the end of the run."""
@@ -341,6 +345,6 @@ def remove(place: Place, entry: Entry) -> None:
             assert not pending, "deleted before it was built: its objects may still appear"
     if kube := place.kube:
         endpoint_id = str(listed[0]["id"] if listed else entry.how.get("id", ""))
-        what = f"{entry.name} gone"
-        trial.wait.until(lambda: objects.gone(kube, place.namespace, entry.name, endpoint_id), 10, what=what)
+        objects = Objects(kube, place.namespace, entry.name)
+        trial.wait.until(lambda: objects.gone(endpoint_id), 10, what=f"{entry.name} gone")
     assert not entry.how.get("unbuilt"), "deleted before it was built: its objects may still appear"

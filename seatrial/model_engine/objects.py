@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
-from seatrial.kube import Kube, Object
+from seatrial.kube import Kube, NotFound, Object
 from seatrial.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -22,51 +24,72 @@ from seatrial.resources import (
 from seatrial.verdict import Cause, Unhealthy
 
 KINDS = (DEPLOYMENTS, SERVICES, CONFIG_MAPS, HPAS, SCALED_OBJECTS, PDBS, VPAS, VIRTUAL_SERVICES, PODS)
-"""Whatever an endpoint may be made of, in both scaling ways, with and without Istio."""
+"""Whatever an endpoint may be made of, in both ways of scaling, with and without Istio."""
+SUFFIXES = ("", "-endpoint-config")
+"""Of the names that an endpoint's objects have, should one of them lack the label."""
 
 
-def served(kube: Kube) -> tuple[list[Resource], list[Resource]]:
-    """`KINDS` that this cluster knows, and those that do not exist here."""
-    known = [kind for kind in KINDS if kube.serves(kind)]
-    return known, [kind for kind in KINDS if kind not in known]
+@dataclass
+class Objects:
+    """What stands for the endpoint `name` in `namespace`."""
 
+    kube: Kube
+    namespace: str
+    name: str
 
-def of_endpoint(kube: Kube, namespace: str, name: str, endpoint_id: str) -> Iterator[tuple[Resource, Object]]:
-    """Every object of the endpoint: by its label, and by the name that all its objects begin with."""
-    prefix = f"launch-endpoint-id-{endpoint_id.replace('_', '-')}"
-    for kind in served(kube)[0]:
-        for one in kube.list(kind, namespace, empty_ok=True):
-            metadata = one["metadata"]
-            labelled = (metadata.get("labels") or {}).get("endpoint_name") == name
-            if labelled or (endpoint_id and metadata["name"].startswith(prefix)):
-                yield kind, one
+    @cached_property
+    def kinds(self) -> list[Resource]:
+        """Those of `KINDS` that this cluster knows."""
+        return [kind for kind in KINDS if self.kube.serves(kind)]
 
+    @property
+    def absent(self) -> list[Resource]:
+        """Those that do not exist here."""
+        return [kind for kind in KINDS if kind not in self.kinds]
 
-def gone(kube: Kube, namespace: str, name: str, endpoint_id: str) -> list[str]:
-    """What is terminating, and until when; `Unhealthy` if anything is left: not even on its way out, or overdue."""
-    left, terminating = [], []
-    for kind, one in of_endpoint(kube, namespace, name, endpoint_id):
-        shown = f"{kind} {one['metadata']['name']}"
-        deadline = _deadline(one)
-        if deadline is None:
-            left.append(shown)
-        elif deadline < datetime.now(deadline.tzinfo):
-            left.append(f"{shown} (should have ended at {deadline:%H:%M:%S})")
-        else:
-            terminating.append(f"{shown} is terminating, until {deadline:%H:%M:%S} UTC at the latest")
-    if left:
-        raise Unhealthy(
-            Cause(
-                f"model_engine.left/{name}",
-                f"{len(left)} object{'s' if len(left) > 1 else ''} of {name} left in {namespace}",
-                evidence=tuple(left),
-                settle=math.inf,
-                do="no API of the product deletes them any more: delete them by their label endpoint_name",
-                look=f"{kube.kubectl} -n {namespace} get deployments,services,configmaps,hpa,pdb,pods "
-                f"-l endpoint_name={name}",
-            )
+    def all(self, endpoint_id: str) -> Iterator[tuple[Resource, Object]]:
+        """Every object, by its label, and by the names that an endpoint's objects have (where its id is known)."""
+        names = [f"launch-endpoint-id-{endpoint_id.replace('_', '-')}{suffix}" for suffix in SUFFIXES]
+        for kind in self.kinds:
+            labelled = self.kube.list(kind, self.namespace, labels=f"endpoint_name={self.name}", empty_ok=True)
+            yield from ((kind, one) for one in labelled)
+            found = {one["metadata"]["name"] for one in labelled}
+            for name in names if endpoint_id and kind is not PODS else ():
+                if name not in found and (one := self._get(kind, name)):
+                    yield kind, one
+
+    def gone(self, endpoint_id: str) -> list[str]:
+        """What is terminating, and until when; `Unhealthy` if anything is left: not even on its way out, or overdue."""
+        left, terminating = [], []
+        for kind, one in self.all(endpoint_id):
+            shown = f"{kind} {one['metadata']['name']}"
+            deadline = _deadline(one)
+            if deadline is None:
+                left.append(shown)
+            elif deadline < datetime.now(UTC):
+                left.append(f"{shown}, which should have ended at {deadline:%H:%M:%S} UTC")
+            else:
+                terminating.append(f"{shown} is terminating, until {deadline:%H:%M:%S} UTC at the latest")
+        if left:
+            raise Unhealthy(self._left(left))
+        return terminating
+
+    def _get(self, kind: Resource, name: str) -> Object | None:
+        try:
+            return self.kube.get(kind, name, self.namespace)
+        except NotFound:
+            return None
+
+    def _left(self, left: list[str]) -> Cause:
+        kinds = "deployments,services,configmaps,hpa,pdb,pods"
+        return Cause(
+            f"model_engine.left/{self.name}",
+            f"{len(left)} object{'s' if len(left) > 1 else ''} of {self.name} left in {self.namespace}",
+            evidence=tuple(left),
+            settle=math.inf,
+            do="no API of the product deletes them any more: delete them by their label endpoint_name",
+            look=f"{self.kube.kubectl} -n {self.namespace} get {kinds} -l endpoint_name={self.name}",
         )
-    return terminating
 
 
 def _deadline(one: Object) -> datetime | None:
