@@ -47,6 +47,7 @@ def parser() -> Parser:
     up.add_argument("words", nargs="*", metavar="WORD", help=f"what it is: {' '.join(words.WORDS)} (default: released)")
     up.add_argument("--json", action="store_true", help="print where everything is as one JSON object")
     up.add_argument("--name", help="for down, break and heal (default: the first free of sandbox, sandbox-2, ...)")
+    up.add_argument("--fullname", default="model-engine", help="the chart's fullnameOverride (default: model-engine)")
     up.add_argument("--ready-after", type=float, default=0.0, metavar="SECONDS", help="hold endpoints' pods back")
     up.add_argument("--time-scale", type=float, default=1.0, metavar="F", help="factor on the stand-ins' own timers")
     up.add_argument("--parent", type=int, metavar="PID", help="end when this process does (default: live until down)")
@@ -79,7 +80,9 @@ def up(arguments: argparse.Namespace) -> int:
     if arguments.name in [one.name for one in handle.running()]:
         raise UsageError(f"a sandbox {arguments.name!r} is up already")
     begun = time.monotonic()
-    options = {name: getattr(arguments, name) for name in ("words", "name", "ready_after", "time_scale", "parent")}
+    options = {
+        name: getattr(arguments, name) for name in ("words", "name", "fullname", "ready_after", "time_scale", "parent")
+    }
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "sandbox.up", json.dumps(options | {"contract": contract})],
         cwd=Path(__file__).parents[1],

@@ -51,6 +51,7 @@ class Options:
     words: tuple[str, ...]
     contract: str
     name: str | None
+    fullname: str
     ready_after: float
     time_scale: float
     parent: int | None
@@ -79,6 +80,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         redis_url=redis.url,
         sqs_url=sqs.url,
         s3_url=s3.url,
+        fullname=options.fullname,
     )
     images.write_text(json.dumps(chart.images(values), indent=1))
     kubeconfig.write(

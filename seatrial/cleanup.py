@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from seatrial.hookspecs import Cleaner
 from seatrial.journal import Entry
@@ -16,36 +15,29 @@ DEADLINE = 25.0
 """Seconds for everything together; an interrupted run is back at the prompt within 30."""
 
 
-@dataclass(frozen=True)
-class Left:
-    """An entry that is still there, and the reason."""
+def settle(trial: Trial, left: dict[Entry, str], cleaners: Mapping[str, Cleaner]) -> None:
+    """Remove what is `left`, all in parallel; after `DEADLINE` seconds it holds what is left still, and why.
 
-    entry: Entry
-    why: str
-
-
-def settle(trial: Trial, entries: Iterable[Entry], cleaners: Mapping[str, Cleaner]) -> list[Left]:
-    """Remove all `entries` in parallel; what is left after `DEADLINE` seconds, and why. Never raises."""
-    whys: dict[Entry, str] = {}
+    It is changed in place, so that whoever interrupts even this still has it. Raises nothing of its own.
+    """
     threads = []
-    for entry in entries:
-        whys[entry] = f"not gone within {DEADLINE:g} s"
-        thread = threading.Thread(target=_remove, args=(trial, entry, cleaners.get(entry.kind), whys), daemon=True)
+    for entry in list(left):
+        left[entry] = f"not gone within {DEADLINE:g} s"
+        thread = threading.Thread(target=_remove, args=(trial, entry, cleaners.get(entry.kind), left), daemon=True)
         thread.start()
         threads.append(thread)
     end = time.monotonic() + DEADLINE
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
-    return [Left(entry, why) for entry, why in whys.copy().items()]
 
 
-def _remove(trial: Trial, entry: Entry, cleaner: Cleaner | None, whys: dict[Entry, str]) -> None:
+def _remove(trial: Trial, entry: Entry, cleaner: Cleaner | None, left: dict[Entry, str]) -> None:
     try:
         if cleaner is None:
             raise LookupError(f"nothing here knows how to remove {entry.kind}")
         cleaner(trial, entry)
+        trial.journal.settled(entry)
     except Exception as error:  # whatever it is, the entry is left and the user is told so
-        whys[entry] = masked(str(error) or type(error).__name__).splitlines()[0]
+        left[entry] = masked(str(error) or type(error).__name__).splitlines()[0]
         return
-    trial.journal.settled(entry)
-    whys.pop(entry)
+    left.pop(entry)

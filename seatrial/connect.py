@@ -32,16 +32,18 @@ def kube(settings: Settings, target: Target, record: Record) -> Kube:
 
 
 def check_namespace(client: Kube, settings: Settings) -> None:
-    """`BadSettings` if the namespace that was given does not exist; where we may not look, the checks will tell."""
-    if settings.namespace is None:
-        return
-    try:
-        client.get(NAMESPACES, settings.namespace)
-    except NotFound:
-        raise BadSettings(
-            f"there is no namespace {settings.namespace!r} in {client.url}",
-            source=settings.source("namespace"),
-            do="give the namespace that the release is in",
-        ) from None
-    except NotJudged:
-        return
+    """`BadSettings` if a namespace that was given does not exist; where we may not look, the checks will tell."""
+    for setting, what in (("namespace", "the release is in"), ("endpoint_namespace", "the endpoints' pods are in")):
+        name = getattr(settings, setting)
+        if name is None:
+            continue
+        try:
+            client.get(NAMESPACES, name)
+        except NotFound:
+            raise BadSettings(
+                f"there is no namespace {name!r} in {client.url}",
+                source=settings.source(setting),
+                do=f"give the namespace that {what}",
+            ) from None
+        except NotJudged:
+            return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from seatrial import cleanup, options, report, sandboxed
 from seatrial.checks import Check
-from seatrial.journal import open_entries
+from seatrial.journal import Entry, open_entries
 from seatrial.outcome import Outcome
 from seatrial.progress import Progress
 from seatrial.record import Record, events
@@ -20,7 +21,7 @@ from seatrial.run import Run, new_id
 from seatrial.runner import label, outcome_of
 from seatrial.settings import Settings
 from seatrial.trial import TRIAL, Trial
-from seatrial.verdict import BadSettings, Reason, Verdict
+from seatrial.verdict import BadSettings, NotJudged, Reason, Verdict
 from seatrial.workers import Workers
 
 
@@ -35,7 +36,7 @@ class Controller:
         self.seconds: dict[str, float] = {}
         self.ended: set[str] = set()
         self.nodes: dict[str, object] = {}
-        self.left: list[cleanup.Left] = []
+        self.left: dict[Entry, str] = {}
         self.head: list[str] = []
         self.hand_over: dict[str, Any] = {}
         self.workers = Workers(config, self.hand_over)
@@ -78,6 +79,8 @@ class Controller:
 
     def _open(self, session: pytest.Session) -> None:
         self.checks = {item.nodeid: Check.of(item) for item in session.items}
+        if session.testsfailed:
+            self.config.option.continue_on_collection_errors = False  # nothing was opened: nothing may run
         if not session.items or session.testsfailed:
             return
         try:
@@ -90,19 +93,31 @@ class Controller:
             self.hand_over |= {"run": run.id, "directory": str(run.directory)}
             needs = frozenset(name for item in session.items for name in getattr(item, "fixturenames", ()))
             writes = any(item.get_closest_marker("writes") for item in session.items) and not settings.read_only
-            trial = Trial(run, settings, Record(run), needs, writes, Progress(self.config))
+            record = Record(run)
+            trial = Trial(run, settings, record, needs, writes, Progress(self.config, record=record))
             self.config.stash[TRIAL] = trial
             trial.record.event("run", id=run.id, checks=[vars(check) for check in self.checks.values()])
-            lines = self.config.hook.pytest_seatrial_target(trial=trial)
+            lines = self._target(trial)
         except BadSettings as error:
             raise pytest.UsageError(_one_line(error)) from None
+        except OSError as error:
+            raise pytest.UsageError(f"the record cannot be written: {error} (record_directory)") from None
         tried_out = [report.SANDBOX] if "sandbox" in self.hand_over else []
         self.head = [
             *tried_out,
             f"run {run.id}, record in {_shown(run.directory)}",
-            *(one for some in lines for one in some),
+            *lines,
         ]
         self._write(self.head)
+
+    def _target(self, trial: Trial) -> list[str]:
+        """The lines about the target. What keeps us from it, other than settings, is for the checks to say."""
+        try:
+            return [line for lines in self.config.hook.pytest_seatrial_target(trial=trial) for line in lines]
+        except BadSettings:
+            raise
+        except NotJudged as error:
+            return [f"target not looked at: {error.line}"]
 
     # -- while checks run -----------------------------------------------------------------------------------------
 
@@ -135,14 +150,21 @@ class Controller:
             if TRIAL in self.config.stash:
                 trial = self.config.stash[TRIAL]
                 trial.interrupted = self.signalled
+                self.left = dict.fromkeys(open_entries(events(trial.run.directory)), "the run was left before its end")
                 if self.signalled:
                     self.workers.kill()
-                    self._write(["", f"interrupted: removing what run {trial.run.id} made"])
-                self._fill(session)
+                    self._write(
+                        ["", f"interrupted: removing what run {trial.run.id} made; if that does not end, type:"]
+                    )
+                    self._write(line for entry in self.left for line in entry.how.get("type", entry.name).splitlines())
+                self._fill(trial)
                 self._settle(trial)
+                if self.signalled and not self.left:
+                    self._write([f"nothing of run {trial.run.id} is left"])
 
-    def _fill(self, session: pytest.Session) -> None:
+    def _fill(self, trial: Trial) -> None:
         """A verdict for each check that reported none; a run that was stopped by ``-x`` says so in the record alone."""
+        waited_for = {event["check"]: event for event in events(trial.run.directory) if event["kind"] == "waiting"}
         if self.signalled:
             outcome = Outcome(Verdict.ERROR, "the run was interrupted before this check was judged", Reason.INTERRUPTED)
         elif self.workers.lost:
@@ -159,13 +181,16 @@ class Controller:
             missing = pytest.TestReport(nodeid, location, {}, "failed", None, "setup", duration=0.0)
             if node := self.nodes.get(nodeid):
                 missing.node = node  # type: ignore[attr-defined]  # JUnit keeps a check's reports together by it
-            label(missing, outcome)
+            if self.signalled and (last := waited_for.get(self.checks[nodeid].id)):
+                line = f"the run was interrupted while it waited for {last['what']}: {last['reason']}"
+                label(missing, replace(outcome, line=line))
+            else:
+                label(missing, outcome)
             self.config.hook.pytest_runtest_logreport(report=missing)
 
     def _settle(self, trial: Trial) -> None:
         cleaners = {k: v for some in self.config.hook.pytest_seatrial_cleaners() for k, v in some.items()}
-        entries = list(open_entries(events(trial.run.directory)))
-        self.left = cleanup.settle(trial, entries, cleaners)
+        cleanup.settle(trial, self.left, cleaners)
 
     # -- the end --------------------------------------------------------------------------------------------------
 

@@ -87,12 +87,13 @@ def contract(examined: Examined) -> str:
 def token(examined: Examined) -> str:
     """Whether there is a token, and whether the gateway takes it."""
     if not examined.settings.token.source:
-        return f"none is given; {how_to_give('auth_token')}"
+        return f"none is given, and most checks need one; {how_to_give('auth_token')}"
     examined.settings.token.value()
     if examined.engine is None:
         return f"from {examined.settings.token.source}; not tried, the gateway was not reached"
     listed = len(examined.engine.endpoints())
-    return f"from {examined.settings.token.source}; accepted, the gateway lists {listed} endpoints"
+    any_token = ", as any token is" if examined.engine.takes_any_token() else ""
+    return f"from {examined.settings.token.source}; accepted{any_token}; the gateway lists {listed} endpoints"
 
 
 ASKED: tuple[Probe, ...] = (cluster, release, gateway, contract, token)

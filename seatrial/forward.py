@@ -89,7 +89,7 @@ class Forward:
             local.settimeout(_OPENING)
             try:
                 self._forward(local)
-            except (NotJudged, AssertionError) as error:
+            except (ApiError, NotJudged, AssertionError) as error:
                 self._trouble = error
             except OSError:
                 pass  # one side closed or broke the connection; the other hears of it by our closing

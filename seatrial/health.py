@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from seatrial.kube import Kube, NotFound, Object
-from seatrial.resources import DEPLOYMENTS, EVENTS, PODS
-from seatrial.verdict import Cause, Refused
+from seatrial.resources import DEPLOYMENTS, EVENTS, NODE_POOLS, PODS
+from seatrial.verdict import Cause, NotJudged, Refused
 
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName")
 _GONE_FOR_GOOD = (
@@ -34,11 +34,10 @@ def pod_trouble(kube: Kube, pod: Object) -> Cause | None:
     """Why `pod` does not run and is not ready, where it tells."""
     if pod["metadata"].get("deletionTimestamp"):
         return None
-    events = _events(kube, pod)
     for status in _containers(pod):
-        if cause := _container(kube, pod, status, events):
+        if cause := _container(kube, pod, status):
             return cause
-    return _unscheduled(kube, pod, events)
+    return _unscheduled(kube, pod)
 
 
 def ready(pod: Object) -> bool:
@@ -75,7 +74,6 @@ def deployment(kube: Kube, name: str, namespace: str) -> Cause | None:
         f"deployment.not-ready/{namespace}/{name}",
         f"the Deployment {name} has no ready pod",
         evidence=(f"{status.get('replicas', 0)} pods, 0 ready",),
-        certain=False,
         look=f"{kube.kubectl} -n {namespace} describe pod -l {labels}",
     )
 
@@ -91,19 +89,25 @@ def rolled_out(found: Object) -> bool:
     )
 
 
+def given_up(found: Object) -> bool:
+    """Whether a Deployment's rollout is past its deadline: it will not complete by waiting."""
+    conditions = found.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Progressing" and one["status"] == "False" for one in conditions)
+
+
 def _containers(pod: Object) -> Iterable[Mapping[str, Any]]:
     status = pod.get("status", {})
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
-def _container(kube: Kube, pod: Object, status: Mapping[str, Any], events: Sequence[Object]) -> Cause | None:
+def _container(kube: Kube, pod: Object, status: Mapping[str, Any]) -> Cause | None:
     waiting = status.get("state", {}).get("waiting") or {}
     reason = waiting.get("reason", "")
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
     place = f"pod {namespace}/{name}, container {status['name']}"
     look = f"{kube.kubectl} -n {namespace} describe pod {name}"
     if reason in _PULL:
-        pulls = [one for one in events if "Failed to pull image" in one.get("message", "")]
+        pulls = [one for one in _events(kube, pod) if "Failed to pull image" in one.get("message", "")]
         count = sum(one.get("count") or 1 for one in pulls)
         message = pulls[-1]["message"] if pulls else waiting.get("message", "")
         said = message.lower()
@@ -127,9 +131,12 @@ def _container(kube: Kube, pod: Object, status: Mapping[str, Any], events: Seque
         return Cause(
             f"pod.crash-loop/{namespace}/{pod_family(pod)}/{status['name']}",
             f"the container {status['name']} of {pod_family(pod)} crashes again and again ({why})",
-            evidence=(f"{place}: {reason or 'restarting'}, {restarts} restarts, last end: {why}",),
-            settle=0.0 if restarts >= 2 else None,
-            do="its log says why",
+            evidence=(
+                f"{place}: {reason or 'restarting'}, {restarts} restarts, last end: {why}",
+                *_last_words(kube, pod, status["name"]),
+            ),
+            settle=_settle_of_crashes(reason, status),
+            do="mend what its last words tell of",
             look=f"{kube.kubectl} -n {namespace} logs {name} -c {status['name']} --previous",
         )
     if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
@@ -143,18 +150,37 @@ def _container(kube: Kube, pod: Object, status: Mapping[str, Any], events: Seque
     return None
 
 
-def _unscheduled(kube: Kube, pod: Object, events: Sequence[Object]) -> Cause | None:
+def _last_words(kube: Kube, pod: Object, container: str) -> list[str]:
+    """What the container's previous run said last: after the clean-up nobody can ask any more."""
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    try:
+        said = kube.logs(name, namespace, container=container, previous=True, tail=5)
+    except (NotFound, NotJudged):
+        return []
+    return [line.strip()[:300] for line in said.splitlines() if line.strip()]
+
+
+def _settle_of_crashes(reason: str, status: Mapping[str, Any]) -> float | None:
+    """A container that runs for the third time may well stay: that it crashed before only explains."""
+    if "running" in status.get("state", {}):
+        return math.inf
+    return 0.0 if reason == "CrashLoopBackOff" and status.get("restartCount", 0) >= 2 else None
+
+
+def _unscheduled(kube: Kube, pod: Object) -> Cause | None:
     if pod["spec"].get("nodeName"):
         return None
-    reasons = {one.get("reason"): one.get("message", "") for one in events}
+    reasons = {one.get("reason"): one.get("message", "") for one in _events(kube, pod)}
     if "FailedScheduling" not in reasons:
         return None
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
     settle: float | None = None
-    if "TriggeredScaleUp" in reasons:
+    if {"TriggeredScaleUp", "Nominated"} & reasons.keys():  # by the cluster autoscaler, by Karpenter
         settle = math.inf
     elif "NotTriggerScaleUp" in reasons:
         settle = 0.0
+    elif kube.serves(NODE_POOLS):  # Karpenter takes its time to nominate a node
+        settle = math.inf
     said = [f"{reason}: {reasons[reason]}" for reason in ("FailedScheduling", "NotTriggerScaleUp") if reason in reasons]
     return Cause(
         f"pod.unschedulable/{namespace}/{pod_family(pod)}",

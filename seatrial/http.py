@@ -110,7 +110,8 @@ class Http:
     def _send(
         self, method: str, path: str, body: Any, params: Mapping[str, str] | None, bearer: str | None, seconds: float
     ) -> Answer:
-        course, began, status, said = Course(seconds), time.monotonic(), 0, {}
+        course, began, status = Course(seconds), time.monotonic(), 0
+        said: dict[str, Any] = {}
         try:
             with course:
                 response = self._client.request(
@@ -124,7 +125,7 @@ class Http:
                 )
             status = response.status_code
         except httpx.RequestError as error:
-            said = {"error": why(error)}
+            said["error"] = why(error)
             self._explain()
             raise broken(self._product, f"{method} {path}", error, course, seconds) from error
         finally:

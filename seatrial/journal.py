@@ -26,12 +26,12 @@ class Journal:
 
     def intend(self, kind: str, name: str, **how: Any) -> Entry:
         """Say that `name` is about to be made; call it before the request goes out."""
-        self._record.event("journal", entry="intended", of=kind, name=name, how=how)
+        self._record.event("journal", ours={"entry": "intended", "of": kind, "name": name, "how": how})
         return Entry(kind, name, how)
 
     def settled(self, entry: Entry, word: str = "gone") -> None:
         """`entry` needs no more work: it is ``gone``, was ``never made``, or is ``kept`` as nobody can delete it."""
-        self._record.event("journal", entry=word, of=entry.kind, name=entry.name)
+        self._record.event("journal", ours={"entry": word, "of": entry.kind, "name": entry.name})
 
 
 def open_entries(events: Iterable[Event]) -> Iterator[Entry]:

@@ -82,6 +82,8 @@ def url(value: Any, base: Path) -> str:
         raise Malformed(f"is malformed: {error}", do) from None
     if parts.scheme not in ("http", "https") or not host or port == 0:
         raise Malformed("is no http or https URL", do)
+    if parts.username is not None or parts.password is not None:
+        raise Malformed("holds a user or a password", "give credentials as AUTH_TOKEN")
     if parts.query or parts.fragment:
         raise Malformed("has a query or a fragment", do)
     return found.rstrip("/")

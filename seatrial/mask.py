@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from typing import Any
 
 MASK = "***"
 SHORTEST = 8
@@ -20,6 +21,19 @@ def hide(secret: str) -> None:
     """From now on mask `secret`, and its base64 form, in every text of this process."""
     if len(secret) >= SHORTEST:
         _values.update((secret, base64.b64encode(secret.encode()).decode()))
+
+
+def masked_data(value: Any) -> Any:
+    """`value`, plain data, with every text in it masked."""
+    match value:
+        case str():
+            return masked(str(value))
+        case dict():
+            return {key: masked_data(one) for key, one in value.items()}
+        case list() | tuple():
+            return [masked_data(one) for one in value]
+        case _:
+            return value
 
 
 def masked(text: str) -> str:

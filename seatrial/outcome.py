@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seatrial.mask import masked
+from seatrial.mask import masked, masked_data
 from seatrial.verdict import Blocked, Cause, NotApplicable, NotJudged, Reason, Unhealthy, Verdict, judge
 
 _RANK = [Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.ERROR, Verdict.BLOCKED, Verdict.FAIL]
@@ -49,6 +50,7 @@ class Outcome:
             case _:
                 line = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 place = "" if when == "call" else f" in {when}"
+                place += _where(excinfo)
                 trace = "" if excinfo is None else str(excinfo.getrepr(style="short"))
                 return cls(verdict, f"a bug of ours{place}: {line}", Reason.BUG, trace=trace)
 
@@ -68,7 +70,7 @@ class Outcome:
 
     def data(self) -> dict[str, Any]:
         """As plain data, to travel with a pytest report from a worker to the controller; masked."""
-        found: dict[str, Any] = _masked({**asdict(self), "verdict": self.verdict.value})
+        found: dict[str, Any] = masked_data({**asdict(self), "verdict": self.verdict.value})
         return found
 
     @classmethod
@@ -85,21 +87,15 @@ class Outcome:
         )
 
 
+def _where(excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
+    """The last line of ours that the exception passed through."""
+    frames = [one for one in (excinfo.traceback if excinfo else ()) if "site-packages" not in str(one.path)]
+    return f" at {Path(frames[-1].path).name}:{frames[-1].lineno + 1}" if frames else ""
+
+
 def _assertion(text: str) -> str:
     """An assertion's message in one paragraph; where it has no words, pytest's explanation of the comparison."""
     first, *rest = text.strip().splitlines() or ["an assertion without words"]
     if not first.startswith("assert "):  # our own words; what pytest adds to them only repeats the values
         rest = list(itertools.takewhile(lambda line: not line.startswith("assert "), rest))
     return " ".join(line.strip() for line in [first, *rest[:5]])
-
-
-def _masked(value: Any) -> Any:
-    match value:
-        case str():
-            return masked(str(value))
-        case dict():
-            return {key: _masked(one) for key, one in value.items()}
-        case list() | tuple():
-            return [_masked(one) for one in value]
-        case _:
-            return value

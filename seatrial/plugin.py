@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         _join(config)
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job cleans up as Ctrl-C does
     options.refuse_sandbox_options_alone(config)
     options.give_back_path(config)
     phases.refuse_unknown_markers(config)
@@ -67,4 +68,5 @@ def _join(config: pytest.Config) -> None:
     given = worker["seatrial"]
     run = Run(given["run"], Path(given["directory"]), worker["workerid"])
     settings = Settings.load({**options.given(config), **given}, os.environ, config.invocation_params.dir)
-    config.stash[TRIAL] = Trial(run, settings, Record(run), watcher=Progress(config, run.worker))
+    record = Record(run)
+    config.stash[TRIAL] = Trial(run, settings, record, watcher=Progress(config, run.worker, record=record))

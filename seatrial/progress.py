@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import pytest
 
 from seatrial.mask import masked
+from seatrial.record import Record
 
 EVERY = 30.0
 """Seconds after which a log shows a sign of life even though the reason is still the same."""
@@ -19,7 +20,8 @@ EVERY = 30.0
 class Progress:
     """`seatrial.wait.Watcher` for one process; `worker` prefixes its lines when there are several."""
 
-    def __init__(self, config: pytest.Config, worker: str = "") -> None:
+    def __init__(self, config: pytest.Config, worker: str = "", *, record: Record) -> None:
+        self._record = record
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         self._prefix = f"[{worker}] " if worker else ""
         self._live = not worker and sys.__stderr__ is not None and sys.__stderr__.isatty()
@@ -28,9 +30,12 @@ class Progress:
 
     def waiting(self, what: str, seconds: float, reason: str, *, changed: bool) -> None:
         """`what` is waited for since `seconds`, and this is why it is not there yet."""
+        if changed:
+            self._record.event("waiting", what=what, seconds=round(seconds, 1), reason=reason)
         line = masked(f"{self._prefix}waiting for {what}: {seconds:.0f} s, {reason}")
         if self._live:
-            self._write("\r\x1b[K" + line[: _columns() - 1])
+            # On a line of its own: what pytest has said on its line stays.
+            self._write(("" if self._shown else "\n") + "\r\x1b[K" + line[: _columns() - 1])
             self._shown = True
         elif changed or time.monotonic() - self._last >= EVERY:
             self._last = time.monotonic()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from seatrial.mask import masked
+from seatrial.mask import masked_data
 from seatrial.run import Run
 
 Event = dict[str, Any]
@@ -25,12 +25,23 @@ class Record:
         self.check = ""
         self._lock = threading.Lock()  # a port-forward's threads have events, too
 
-    def event(self, kind: str, **fields: Any) -> None:
-        """One line: when (seconds since 1970), the check that runs, the kind of event and its fields, masked."""
-        event = {"time": round(time.time(), 3), "check": self.check, "kind": kind, **fields}
-        line = masked(json.dumps(event, default=str)) + "\n"
+    def event(self, kind: str, *, ours: dict[str, Any] | None = None, **fields: Any) -> None:
+        """One line: when (seconds since 1970), the check that runs, the kind of event and its fields, masked.
+
+        `ours` are fields that hold names we made and are read back: they are never masked. Once the record is closed,
+        nothing is written any more.
+        """
+        event = {
+            "time": round(time.time(), 3),
+            "check": self.check,
+            "kind": kind,
+            **masked_data(fields),
+            **(ours or {}),
+        }
+        line = json.dumps(event, default=str) + "\n"
         with self._lock:
-            self._file.write(line)
+            if not self._file.closed:
+                self._file.write(line)
 
     def close(self) -> None:
         """No event may follow."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seatrial.checks import Check
-from seatrial.cleanup import Left
+from seatrial.journal import Entry
 from seatrial.outcome import Outcome
 from seatrial.record import events
 from seatrial.run import started
@@ -35,7 +35,7 @@ def collect(
     seconds: Mapping[str, float],
     *,
     head: Sequence[str],
-    left: Sequence[Left],
+    left: Mapping[Entry, str],
     lost: Sequence[str],
     code: int,
 ) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def collect(
             for nodeid, check in checks.items()
         ],
         "causes": {one["cause"]["key"]: one["cause"] for one in data.values() if one["cause"]},
-        "left": [{"kind": one.entry.kind, "name": one.entry.name, "why": one.why, **one.entry.how} for one in left],
+        "left": [{"kind": entry.kind, "name": entry.name, "why": why, **entry.how} for entry, why in left.items()],
         "lost_workers": list(lost),
     }
 
@@ -72,14 +72,18 @@ def collect(
 def write(run: Mapping[str, Any], terminal: Any) -> None:
     """Print the end of the run through pytest's terminal reporter."""
     terminal.write_sep("=", f"sea trial {run['run']}")
-    for text, markup in lines(run):
+    width = terminal._tw.fullwidth if terminal.isatty else None
+    for text, markup in lines(run, width):
         terminal.write_line(text, **markup)
 
 
-def lines(run: Mapping[str, Any]) -> list[Line]:
-    """The whole end: verdicts, causes, errors, warnings, what is left, time per phase, what was not proven."""
+def lines(run: Mapping[str, Any], width: int | None = None) -> list[Line]:
+    """The whole end: verdicts, causes, errors, warnings, what is left, time per phase, what was not proven.
+
+    `width`: columns of the terminal, which the table of verdicts keeps within; a claim that is cut stands in the docs.
+    """
     return [
-        *_verdicts(run["checks"]),
+        *((text[:width], markup) for text, markup in _verdicts(run["checks"])),
         *_causes(run),
         *_errors(run["checks"]),
         *_said(run["checks"]),
@@ -154,7 +158,8 @@ def _left(left: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
         yield "", {}
     for one in left:
         yield f"LEFT BEHIND    {one['kind']} {one['name']}: {one['why']}", {"red": True, "bold": True}
-        yield from _given(("type", one.get("type", "")))
+        for number, line in enumerate(one.get("type", "").splitlines()):
+            yield f"  {'' if number else 'type':<9} {line}", {}
 
 
 def _times(checks: Sequence[Mapping[str, Any]]) -> str:
@@ -176,7 +181,7 @@ def _not_proven(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
     if red:
         yield f"NOT PROVEN     {', '.join(red)}: see above", {"yellow": True}
     if not facts and not red:
-        yield f"proven         all {len(checks)} selected checks", {"green": True}
+        yield f"proven         {len(checks)} of {len(checks)} selected checks", {"green": True}
 
 
 def _heading(check: Mapping[str, Any]) -> Line:

@@ -49,6 +49,8 @@ HPAS = Resource("autoscaling/v2", "horizontalpodautoscalers")
 PDBS = Resource("policy/v1", "poddisruptionbudgets")
 SCALED_OBJECTS = Resource("keda.sh/v1alpha1", "scaledobjects")
 VPAS = Resource("autoscaling.k8s.io/v1", "verticalpodautoscalers")
+NODE_POOLS = Resource("karpenter.sh/v1", "nodepools", namespaced=False)
+DESTINATION_RULES = Resource("networking.istio.io/v1beta1", "destinationrules")
 VIRTUAL_SERVICES = Resource("networking.istio.io/v1beta1", "virtualservices")
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from seatrial.checks import Check
+from seatrial.mask import masked
 from seatrial.outcome import Outcome
 from seatrial.trial import TRIAL, Trial
 from seatrial.verdict import NotApplicable, Reason, Verdict
 
-LAST_NET = 60.0 + 30.0
-"""Seconds that pytest-timeout grants beyond all of a check's own timeouts: slack, and clean-up."""
+LAST_NET = 60.0 + 30.0 + 360.0
+"""Seconds that pytest-timeout grants beyond a check's own timeouts: slack, clean-up, and the rollouts at the start."""
 
 
 class Runner:
@@ -75,6 +76,7 @@ def label(report: pytest.TestReport, outcome: Outcome) -> None:
         return
     report.outcome = "failed"
     report.longrepr = outcome.text()
+    report.sections = [(title, masked(text)) for title, text in report.sections]
     if report.when == "call" and outcome.verdict is not Verdict.FAIL:
         report.when = "setup"
     properties: list[tuple[str, object]] = [("verdict", outcome.verdict.value)]

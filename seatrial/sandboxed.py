@@ -13,6 +13,11 @@ import pytest
 from seatrial.options import dest
 
 
+def _down(config: pytest.Config, name: str) -> None:
+    """The run returns when nothing of its sandbox is there any more."""
+    subprocess.run([sys.executable, "-m", "sandbox", "down", name], cwd=config.rootpath, capture_output=True)
+
+
 def start(config: pytest.Config) -> dict[str, Any]:
     """Settings that stand above all others, under the key ``sandbox``; nothing without ``--sandbox``.
 
@@ -33,6 +38,7 @@ def start(config: pytest.Config) -> dict[str, Any]:
             raise pytest.UsageError(f"--sandbox={words}: {why}")
         pytest.exit(f"the sandbox did not start: {why}", returncode=3)
     up = json.loads(done.stdout)
+    config.add_cleanup(lambda: _down(config, up["name"]))
     found = {
         "kubeconfig": up["kubeconfig"],
         "context": up["name"],
@@ -44,5 +50,5 @@ def start(config: pytest.Config) -> dict[str, Any]:
         found = {"gateway_url": up["gateway_url"], "auth_token": up["token"]}
         found |= {"model_engine_image_repository": repository, "model_engine_image_tag": tag}
     if (scale := config.getoption(dest("--time-scale"))) is not None:
-        found["timeout_factor"] = str(scale)
+        found |= {"timeout_factor": str(scale), "gateway_memory": str(15 * scale)}
     return {"sandbox": found}

@@ -49,6 +49,10 @@ class Settings:
     task_timeout: Annotated[float, Spec(kinds.seconds, "for the answer to a task", default=60)]
     endpoint_ready_timeout: Annotated[float, Spec(kinds.seconds, "until an endpoint serves", default=1500)]
     endpoint_ready_warning: Annotated[float, Spec(kinds.seconds, "after which an endpoint was slow", default=480)]
+    gateway_memory: Annotated[
+        float,
+        Spec(kinds.seconds, "for which a process of the gateway remembers; timeout_factor is not for it", default=15),
+    ]
     settle: Annotated[float, Spec(kinds.seconds, "that trouble must hold before it ends a wait", default=15)]
     record_directory: Annotated[Path, Spec(kinds.path, "where the runs' records go", default=".seatrial")]
 

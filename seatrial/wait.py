@@ -61,14 +61,18 @@ class Wait:
     settle: float = 15.0
     watcher: Watcher = field(default_factory=Unwatched)
 
-    def until(self, probe: Callable[[], T], timeout: float, *, what: str, since: float | None = None) -> T:
+    def until(
+        self, probe: Callable[[], T], timeout: float, *, what: str, since: float | None = None, fixed: bool = False
+    ) -> T:
         """What `probe` returns once it is satisfied.
 
         `timeout` is in seconds, times the factor, counted from `since` (`time.monotonic()` at the request) or from now.
         Raises `Unhealthy` with the cause as soon as one cause has held its `settle` seconds, and at the timeout with
         the last cause, or with the story of the reasons; `Unreachable` once the API server has been gone for a minute.
+        With `fixed` the factor does not apply: it is a time of the product's own that is waited out.
         """
         began = time.monotonic() if since is None else since
+        longest = timeout if fixed else timeout * self.factor
         story, pause, cause, held, gone = Story(), FIRST, None, 0.0, None
         try:
             while True:
@@ -89,11 +93,11 @@ class Wait:
                 cause = found
                 reason = _first_line(refused)
                 self.watcher.waiting(what, now - began, reason, changed=story.add(now - began, reason))
-                if cause and time.monotonic() - held >= self._settle(cause):
+                if cause and cause.certain and time.monotonic() - held >= self._settle(cause):
                     raise Unhealthy(cause) from refused
-                left = began + timeout * self.factor - time.monotonic()
+                left = began + longest - time.monotonic()
                 if left <= 0:
-                    raise Unhealthy(cause or _timed_out(what, timeout * self.factor, story)) from refused
+                    raise Unhealthy(cause or _timed_out(what, longest, story)) from refused
                 time.sleep(min(pause, left))
                 pause = min(pause * 1.4, LONGEST)
         finally:

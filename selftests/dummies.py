@@ -36,6 +36,12 @@ class Ended:
     lastfailed: set[str] = field(default_factory=set)
 
     @property
+    def events(self) -> list[dict[str, Any]]:
+        """Everything that stands in the record, of all processes."""
+        files = sorted(Path(self.run["record"]).glob("events.*.jsonl"))
+        return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+    @property
     def verdicts(self) -> dict[str, str]:
         """check id -> verdict, with the reason of an error in brackets."""
         return {
@@ -94,15 +100,23 @@ class Suite:
 
 
 def ended(
-    process: subprocess.Popen[str], junit: Path, runs: Path, before: set[Path], lastfailed: Path, timeout: float
+    process: subprocess.Popen[str],
+    junit: Path,
+    runs: Path,
+    before: set[Path],
+    lastfailed: Path,
+    timeout: float,
+    said: Path | None = None,
 ) -> Ended:
-    """Wait for a run, at most `timeout` seconds, and gather what it left in its files."""
+    """Wait for a run, at most `timeout` seconds, and gather what it left in its files; `said`: it writes there."""
+    late = ""
     try:
         out, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, _ = process.communicate()
-        out += f"\nSTILL RUNNING AFTER {timeout:g} s"
+        late = f"\nSTILL RUNNING AFTER {timeout:g} s"
+    out = (said.read_text() if said else out) + late
     new = set(runs.glob("*")) - before
     found = [json.loads(path.read_text()) for folder in new for path in folder.glob("run.json")]
     keys = json.loads(lastfailed.read_text()) if lastfailed.exists() else {}

@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from dummies import ROOT, Ended, clean_environment, ended
 
 SCALE = "0.2"
@@ -47,6 +50,33 @@ class Sandbox:
         finally:
             _sandbox("heal", fault, self.up["name"])
 
+    def kube(self) -> httpx.Client:
+        """The Kubernetes API, as its administrator."""
+        headers = {"Authorization": f"Bearer {self.up['kube_token']}"}
+        return httpx.Client(base_url=self.up["kube_url"], headers=headers, verify=False, timeout=20)
+
+    def left(self, run: str) -> list[str]:
+        """What stands for endpoints of the run with this id, in the cluster and in the gateway's list."""
+        kinds = ("api/v1 services configmaps pods", "apis/apps/v1 deployments")
+        kinds += ("apis/autoscaling/v2 horizontalpodautoscalers", "apis/policy/v1 poddisruptionbudgets")
+        found = []
+        with self.kube() as kube:
+            for group, *resources in map(str.split, kinds):
+                for resource in resources:
+                    path = f"/{group}/namespaces/{self.up['endpoint_namespace']}/{resource}"
+                    for one in kube.get(path).raise_for_status().json()["items"]:
+                        meta = one["metadata"]
+                        if run in json.dumps(meta) and "deletionTimestamp" not in meta:
+                            found.append(f"{resource}/{meta['name']}")
+        return found + [one for one in self.listed() if run in one]
+
+    def listed(self) -> list[str]:
+        """The names in the gateway's list, in an order that no run asks for without a name: not from its memory."""
+        headers = {"Authorization": f"Bearer {self.up['token']}"}
+        url = f"{self.up['gateway_url']}/v1/model-endpoints?order_by=oldest"
+        answer = httpx.get(url, headers=headers, timeout=20)
+        return [one["name"] for one in answer.raise_for_status().json()["model_endpoints"]]
+
     def signs(self) -> list[dict[str, Any]]:
         """What became public of trouble so far."""
         path = Path(self.up["directory"]) / "signs.jsonl"
@@ -54,45 +84,78 @@ class Sandbox:
 
 
 @contextmanager
-def sandbox(*words: str, scale: str = SCALE) -> Iterator[Sandbox]:
-    """A sandbox that ends with this process at the latest."""
+def sandbox(*words: str, scale: str = SCALE, **environment: str) -> Iterator[Sandbox]:
+    """A sandbox that ends with this process at the latest; `words` as after ``up``, options among them."""
     name = f"selftest-{uuid.uuid4().hex[:8]}"
-    out = _sandbox("up", *words, "--json", "--name", name, "--time-scale", scale, "--parent", str(os.getpid()))
+    options = ("--json", "--name", name, "--time-scale", scale, "--parent", str(os.getpid()))
+    out = _sandbox("up", *words, *options, **environment)
     try:
         yield Sandbox(json.loads(out))
     finally:
         _sandbox("down", name)
 
 
-def judged(folder: Path, *arguments: str, scale: str = SCALE, timeout: float = 100, **environment: str) -> Ended:
-    """The suite's own run from the repository's root, its record and cache in `folder`."""
-    junit = folder / "junit.xml"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--color=no",
-        f"--junitxml={junit}",
-        "-o",
-        f"cache_dir={folder / 'cache'}",
-    ]
-    command += ["--set", f"record_directory={folder / 'runs'}", "--timeout-factor", scale, *arguments]
+@dataclass(frozen=True)
+class Underway:
+    """A run of the suite that goes on, and the file it writes to."""
+
+    process: subprocess.Popen[str]
+    out: Path
+
+    def await_text(self, text: str, seconds: float = 40) -> None:
+        """Return once the run has said `text`."""
+        end = time.monotonic() + seconds
+        while text not in self.out.read_text():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise TimeoutError(f"the run did not say {text!r}: {self.out.read_text()}")
+            time.sleep(0.02)
+
+
+def suite(folder: Path, *arguments: str, scale: str = SCALE) -> list[str]:
+    """The command line of the suite's own run, its JUnit file, record and cache in `folder`."""
+    command = [sys.executable, "-m", "pytest", "--color=no", f"--junitxml={folder / 'junit.xml'}"]
+    command += ["-o", f"cache_dir={folder / 'cache'}", "--set", f"record_directory={folder / 'runs'}"]
+    memory = f"gateway_memory={15 * float(scale):g}"  # the stand-in's memory is as short as its other times
+    return [*command, "--timeout-factor", scale, "--set", memory, *arguments]
+
+
+def judged(
+    folder: Path,
+    *arguments: str,
+    scale: str = SCALE,
+    timeout: float = 100,
+    during: Callable[[Underway], None] = lambda run: None,
+    **environment: str,
+) -> Ended:
+    """The suite's own run from the repository's root, its files in `folder`; `during` may disturb it."""
+    folder.mkdir(exist_ok=True)
     before = set((folder / "runs").glob("*"))
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=clean_environment() | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    return ended(process, junit, folder / "runs", before, folder / "cache/v/cache/lastfailed", timeout)
+    said = folder / "out.txt"
+    with said.open("w") as out:
+        process = subprocess.Popen(
+            suite(folder, *arguments, scale=scale),
+            cwd=ROOT,
+            env=clean_environment() | environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    during(Underway(process, said))
+    lastfailed = folder / "cache/v/cache/lastfailed"
+    return ended(process, folder / "junit.xml", folder / "runs", before, lastfailed, timeout, said)
 
 
-def _sandbox(*words: str) -> str:
+def at_once(*runs: Callable[[], Ended]) -> list[Ended]:
+    """How they ended, all begun at the same time: a run mostly waits."""
+    with ThreadPoolExecutor(len(runs)) as pool:
+        return [one.result() for one in [pool.submit(run) for run in runs]]
+
+
+def _sandbox(*words: str, **environment: str) -> str:
     command = [sys.executable, "-m", "sandbox", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    env = os.environ | environment
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
     if done.returncode:
         raise RuntimeError(f"{' '.join(words)}: {done.stdout}{done.stderr}")
     return done.stdout

@@ -130,7 +130,7 @@ def test_a_healthy_release_is_found_and_reached(tmp_path: Path, sandbox: Release
     assert cluster.endswith(f" answers at {sandbox.up['kube_url']}")
     assert release.startswith(f"release   {sandbox.namespace}/model-engine, chart model-engine-")
     assert re.fullmatch(r"gateway   answers at http://127\.0\.0\.1:\d+ \(a port-forward to its Service\)", gateway)
-    assert token == "token     from AUTH_TOKEN (environment); accepted, the gateway lists 0 endpoints"
+    assert token == "token     from AUTH_TOKEN (environment); accepted, as any token is; the gateway lists 0 endpoints"
 
 
 def test_a_namespace_that_does_not_exist_is_4(tmp_path: Path, sandbox: Release) -> None:
@@ -177,7 +177,7 @@ def test_every_value_is_shown_with_its_source(tmp_path: Path) -> None:
         "cluster   not asked (--no-cluster)",
         "release   not looked for",
         f"gateway   answers at {gateway} (GATEWAY_URL (environment))",
-        "token     from seatrial.yaml: auth_token_command; accepted, the gateway lists 2 endpoints",
+        "token     from seatrial.yaml: auth_token_command; accepted, as any token is; the gateway lists 2 endpoints",
     ]
     assert "token-from-a-command" not in said
     assert [path.name for path in tmp_path.iterdir()] == ["seatrial.yaml"]
@@ -218,7 +218,9 @@ def test_a_gateway_that_does_not_answer_is_1(tmp_path: Path, answers: Mapping[st
     assert code == 1
     assert said in everything
     assert everything.splitlines()[-2].startswith("gateway ")
-    assert everything.splitlines()[-1].startswith("token     none is given; export AUTH_TOKEN")
+    assert everything.splitlines()[-1].startswith(
+        "token     none is given, and most checks need one; export AUTH_TOKEN"
+    )
 
 
 FORBIDDEN = status(403, "Forbidden")

@@ -14,7 +14,9 @@ from scripted import Scripted, Spoken
 from seatrial.http import Http
 from seatrial.journal import open_entries
 from seatrial.model_engine.client import ModelEngine
-from seatrial.model_engine.lifecycle import Lifecycle, Place, remove
+from seatrial.model_engine.lifecycle import Lifecycle
+from seatrial.model_engine.removal import remove
+from seatrial.model_engine.site import Site
 from seatrial.record import Record, events
 from seatrial.run import Run
 from seatrial.settings import Settings
@@ -76,13 +78,13 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., tuple[Lifecycle, Trial]]]:
             "MODEL_ENGINE_IMAGE_REPOSITORY": "registry.local/me",
             "MODEL_ENGINE_IMAGE_TAG": "1",
         }
-        chosen = {"timeout_factor": 0.01, **given}
+        chosen = {"timeout_factor": 0.01, "gateway_memory": 0.2, **given}
         settings = Settings.load({"set": [f"{key}={value}" for key, value in chosen.items()]}, environment, tmp_path)
         trial = Trial(Run("t5k2m9x7", tmp_path / "run"), settings, Record(Run("t5k2m9x7", tmp_path / "run")))
         server = Scripted(gateway)
         http = Http(server.url, record=trial.record, token=settings.token, timeout=5, source="test", seen_from="here")
         opened.extend((http, trial.record, server))
-        return Lifecycle(Place(trial, ModelEngine(http, settings)), "sync", NAME), trial
+        return Lifecycle(Site(trial, ModelEngine(http, settings)), "sync", NAME), trial
 
     yield start
     for one in opened:
@@ -206,7 +208,7 @@ def test_without_a_description_the_contract_is_learnt_from_the_refusal(begin) ->
     lifecycle, _ = begin(gateway)
     assert lifecycle.create()
     assert ["model_bundle" in body for body in bodies] == [True, False]
-    assert lifecycle.place.engine.contract_source == "the answer to the first create"
+    assert lifecycle.site.engine.contract_source == "the answer to the first create"
 
 
 def test_an_open_gateway_takes_no_token_that_is_no_name(begin) -> None:
@@ -214,7 +216,7 @@ def test_an_open_gateway_takes_no_token_that_is_no_name(begin) -> None:
     gateway.replaced["GET /v1/model-endpoints"] = lambda *_: (200, {"model_endpoints": []})
     lifecycle, trial = begin(gateway)
     trial.settings.token.value()
-    lifecycle.place.trial.settings.token._fetched._text = "not a label!"
+    lifecycle.site.trial.settings.token._fetched._text = "not a label!"
     with pytest.raises(BadSettings, match="the gateway is open"):
         lifecycle.create()
     assert "POST /v1/model-endpoints" not in gateway.asked
@@ -228,7 +230,7 @@ def test_deleted_before_it_was_built_it_stays_in_the_journal(begin) -> None:
     (entry,) = open_entries(events(trial.run.directory))
     assert entry.how["unbuilt"]
     with pytest.raises(AssertionError, match="deleted before it was built"):
-        remove(lifecycle.place, entry)
+        remove(lifecycle.site, entry)
 
 
 def test_a_delete_that_is_not_performed(begin) -> None:

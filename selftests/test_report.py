@@ -43,7 +43,7 @@ def test_green() -> None:
         "\n"
         "time           control_plane 0.1 s, tier_a 12.3 s\n"
         "record         .seatrial/3lfz\n"
-        "proven         all 2 selected checks"
+        "proven         2 of 2 selected checks"
     )
 
 

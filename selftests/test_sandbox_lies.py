@@ -66,6 +66,7 @@ def environment(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("lie", "method", "path", "status", "text"),
     [
+        ("no-openapi", "GET", "/openapi.json", 404, "Not Found"),
         ("list-not-a-list", "GET", "/v1/model-endpoints?name=x", 200, '{"model_endpoints": {}}'),
         ("create-500", "POST", "/v1/model-endpoints", 500, "Internal error occurred"),
         ("sync-failure-with-200", "POST", "/v1/sync-tasks?model_endpoint_id=end_1", 200, '"status": "FAILURE"'),

@@ -91,6 +91,7 @@ def test_every_value_knows_its_source(tmp_path: Path, values: list[str]) -> None
         "task_timeout": "default",
         "endpoint_ready_timeout": "default",
         "endpoint_ready_warning": "default",
+        "gateway_memory": "default",
         "record_directory": "default",
     }
     assert (settings.gateway_url, settings.settle, settings.timeout_factor) == ("http://localhost:8080", 3.0, 0.5)

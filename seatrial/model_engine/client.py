@@ -12,14 +12,13 @@ from typing import Any
 from seatrial.http import Answer, Http
 from seatrial.payloads import payload
 from seatrial.settings import Settings
-from seatrial.verdict import Cause, Unhealthy
+from seatrial.verdict import BadSettings, Cause, NotJudged, Unhealthy
 
 Object = dict[str, Any]
 
-CACHED = 15.0
-"""Seconds for which each process of the released gateway answers a lookup from memory, an empty one, too."""
 ORDERS = ("newest", "oldest", "alphabetical")
-"""``order_by`` is part of that memory's key: an order that was not asked for yet is answered from the database."""
+"""Each process of the released gateway answers a lookup from memory for a while, an empty one, too. The order is part
+of that memory's key: one that was not asked for yet is answered from the database."""
 
 
 class Contract(enum.StrEnum):
@@ -67,12 +66,12 @@ class ModelEngine:
 
     @cached_property
     def _described(self) -> Contract | None:
-        answer = self.http.call("GET", "/openapi.json", auth=False)
-        if answer.status != 200:
-            return None
         try:
-            paths = answer.json()["paths"]
-        except (Unhealthy, KeyError, TypeError):
+            document = self.http.call("GET", "/openapi.json").json()
+        except (Unhealthy, NotJudged):
+            return None  # whatever answers there is no description: an ingress may route only what it knows
+        paths = document.get("paths") if isinstance(document, dict) else None
+        if not isinstance(paths, dict):
             return None
         return Contract.RELEASED if "/v2/model-bundles" in paths else Contract.DOCUMENTED
 
@@ -93,11 +92,12 @@ class ModelEngine:
     def endpoints(self, *, auth: bool | str = True, **params: str) -> list[Object]:
         """All endpoints of ours, or those that `params` (``name``, ``order_by``) select."""
         answer = self.http.call("GET", "/v1/model-endpoints", params=params, auth=auth)
+        assert answer.status != 429, f"{answer.asked} answered 429: {answer.said}"
         if answer.status != 200:
             raise _lists_badly(f"answers {answer.status}", answer)
         body = answer.json()
         listed = body.get("model_endpoints") if isinstance(body, dict) else None
-        if not isinstance(listed, list):
+        if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
             raise _lists_badly("answers no list of model_endpoints", answer)
         return listed
 
@@ -109,7 +109,7 @@ class ModelEngine:
     def endpoint_by_id(self, endpoint_id: str) -> Object | None:
         """The same by its id; None where there is none. The documented contract has no such route."""
         answer = self.http.call("GET", f"/v1/model-endpoints/{endpoint_id}").expect(200, 404)
-        return answer.json() if answer.status == 200 else None
+        return _object(answer) if answer.status == 200 else None
 
     def bundle_name(self) -> str:
         """Made from what the bundle holds, since no API deletes bundles: the next run finds this one again."""
@@ -119,7 +119,7 @@ class ModelEngine:
     def bundle(self, name: str) -> str | None:
         """The id of the newest bundle called `name`."""
         answer = self.http.call("GET", "/v2/model-bundles/latest", params={"model_name": name}).expect(200, 404)
-        return str(answer.json()["id"]) if answer.status == 200 else None
+        return str(field_of(_object(answer), "id")) if answer.status == 200 else None
 
     def knows_bundle(self, bundle_id: str) -> bool:
         """Whether this gateway has that bundle: two gateways on different databases do not."""
@@ -128,7 +128,7 @@ class ModelEngine:
     def create_bundle(self, name: str) -> str:
         """Its id."""
         answer = self.http.call("POST", "/v2/model-bundles", json=self._bundle(name)).expect(200)
-        return str(answer.json()["model_bundle_id"])
+        return str(field_of(_object(answer), "model_bundle_id"))
 
     def create_endpoint(self, name: str, kind: str, run: str, bundle: str = "") -> Object | None:
         """The answer to the create; None if the gateway turns out to want the bundle first (nothing was made then)."""
@@ -137,13 +137,17 @@ class ModelEngine:
         body = payload(f"model_engine/{contract}/echo_endpoint", **values)
         answer = self.http.call("POST", "/v1/model-endpoints", json=body)
         if not bundle and answer.status == 422 and "model_bundle_id" in answer.text:
+            if self.settings.contract != "auto":
+                raise BadSettings(
+                    f"the contract is set to {self.settings.contract}, and the gateway wants a bundle's id",
+                    source=self.settings.source("contract"),
+                    do="leave it away: the gateway tells",
+                )
             self._learnt = Contract.RELEASED
             return None
         answer.expect(200)
         self._learnt = self._learnt or contract
-        created = answer.json()
-        assert isinstance(created, dict), f"{answer.asked} answers no object: {answer.said}"
-        return created
+        return _object(answer)
 
     def delete_endpoint(self, endpoint_id: str) -> Answer:
         """The answer as it is: 200 ``{"deleted": true}``, 404 if it is gone already."""
@@ -171,6 +175,18 @@ class ModelEngine:
         }
 
 
+def field_of(body: Object, name: str) -> Any:
+    """What `body` says under `name`; AssertionError if it does not: every contract has it there."""
+    assert name in body, f"an answer of the gateway has no {name}: {str(body)[:200]}"
+    return body[name]
+
+
+def _object(answer: Answer) -> Object:
+    body = answer.json()
+    assert isinstance(body, dict), f"{answer.asked} answers no object: {answer.said}"
+    return body
+
+
 def _lists_badly(what: str, answer: Answer) -> Unhealthy:
     """A list that cannot be read ends waits, too, once that has held: every look needs it."""
     return Unhealthy(
@@ -188,8 +204,8 @@ def _lists_badly(what: str, answer: Answer) -> Unhealthy:
 def task(answer: Answer) -> Task:
     """What a task came to. AssertionError if the gateway itself refused it, or answers something that is no task."""
     answer.expect(200)
-    body = answer.json()
-    status = body.get("status") if isinstance(body, dict) else None
+    body = _object(answer)
+    status = body.get("status")
     assert status is not None, f"{answer.asked} answers no task: {answer.said}"
     return Task(str(status), _unwrapped(body.get("result")), answer.said)
 

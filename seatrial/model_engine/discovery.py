@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from seatrial.kube import Kube, Object
+from seatrial.kube import Kube, NotFound, Object
 from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES
 from seatrial.settings import Settings
 from seatrial.verdict import BadSettings, Refused
@@ -39,6 +39,8 @@ class Release:
     images: tuple[str, ...] = ()
     found: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     """Settings that discovery can fill in: value and the object it stood in."""
+    refused: Refused | None = None
+    """Why the endpoints' namespace was not found, where we may not look at the configuration that names it."""
 
     def name(self, component: str) -> str:
         """The Deployment's name."""
@@ -96,8 +98,17 @@ def _running(deployments: Iterable[Object], component: str) -> list[Object]:
 
 
 def _commands(deployment: Object) -> str:
-    containers = deployment["spec"]["template"]["spec"].get("containers") or []
-    return " ".join(" ".join([*(one.get("command") or []), *(one.get("args") or [])]) for one in containers)
+    return " ".join(_command(one) for one in deployment["spec"]["template"]["spec"].get("containers") or [])
+
+
+def _command(container: Object) -> str:
+    return " ".join([*(container.get("command") or []), *(container.get("args") or [])])
+
+
+def _container(gateway: Object) -> Object:
+    """The container that is the gateway: a sidecar may stand before it."""
+    containers: list[Object] = gateway["spec"]["template"]["spec"]["containers"]
+    return next((one for one in containers if RUNS["gateway"] in _command(one)), containers[0])
 
 
 def _app(deployment: Object) -> str:
@@ -109,11 +120,12 @@ def _release(kube: Kube, gateway: Object, settings: Settings) -> Release:
     where = f"Deployment {namespace}/{name}"
     beside = kube.list(DEPLOYMENTS, namespace)
     components = {"gateway": gateway}
+    alone = len(_running(beside, "gateway")) == 1
     for component in ("builder", "cacher"):
-        if found := _same_release(_running(beside, component), gateway):
+        if found := _same_release(_running(beside, component), gateway, component, alone=alone):
             components[component] = found
     service, port = _service(kube, gateway, where)
-    image = gateway["spec"]["template"]["spec"]["containers"][0]["image"]
+    image = _container(gateway)["image"]
     repository, _, tag = image.partition("@")[0].rpartition(":")
     found_settings: dict[str, tuple[Any, str]] = {"namespace": (namespace, where)}
     if repository and "/" not in tag:
@@ -121,7 +133,11 @@ def _release(kube: Kube, gateway: Object, settings: Settings) -> Release:
             "model_engine_image_repository": (repository, where),
             "model_engine_image_tag": (tag, where),
         }
-    found_settings["endpoint_namespace"] = _endpoint_namespace(kube, gateway, namespace)
+    refused = None
+    try:
+        found_settings["endpoint_namespace"] = _endpoint_namespace(kube, gateway, namespace)
+    except Refused as error:
+        refused = error
     labels = gateway["metadata"].get("labels") or {}
     selected = ",".join(f"{key}={value}" for key, value in gateway["spec"]["selector"]["matchLabels"].items())
     return Release(
@@ -132,14 +148,16 @@ def _release(kube: Kube, gateway: Object, settings: Settings) -> Release:
         chart=str(labels.get("helm.sh/chart", "")),
         images=_image_ids(kube.list(PODS, namespace, labels=selected, empty_ok=True)),
         found=found_settings,
+        refused=refused,
     )
 
 
-def _same_release(candidates: list[Object], gateway: Object) -> Object | None:
-    """The candidate whose name has most in common with the gateway's: two releases may share a namespace."""
-    name = gateway["metadata"]["name"].removesuffix("-gateway")
-    fitting = [one for one in candidates if one["metadata"]["name"].startswith(name)] or candidates
-    return min(fitting, key=lambda one: len(one["metadata"]["name"]), default=None)
+def _same_release(candidates: list[Object], gateway: Object, component: str, *, alone: bool) -> Object | None:
+    """The candidate that is called after the gateway; any other only where there is one release in the namespace."""
+    fullname = gateway["metadata"]["name"].removesuffix("-gateway")
+    names = {f"{fullname}-{component}", f"{fullname}-endpoint-{component}"}
+    fitting = [one for one in candidates if one["metadata"]["name"] in names]
+    return next(iter(fitting or (candidates if alone and len(candidates) == 1 else [])), None)
 
 
 def _service(kube: Kube, gateway: Object, where: str) -> tuple[str, int]:
@@ -151,7 +169,8 @@ def _service(kube: Kube, gateway: Object, where: str) -> tuple[str, int]:
     fitting = [one for one in services if one["metadata"]["name"] in (name, name.removesuffix("-gateway"))]
     fitting = fitting or [one for one in services if _selects(one, labels)]
     assert fitting, f"no Service in namespace {namespace} is called as {where} or selects its pods"
-    return fitting[0]["metadata"]["name"], fitting[0]["spec"]["ports"][0]["port"]
+    ports = sorted(fitting[0]["spec"]["ports"], key=lambda one: one.get("name") != "http")
+    return fitting[0]["metadata"]["name"], ports[0]["port"]
 
 
 def _selects(service: Object, labels: Mapping[str, str]) -> bool:
@@ -160,14 +179,17 @@ def _selects(service: Object, labels: Mapping[str, str]) -> bool:
 
 
 def _endpoint_namespace(kube: Kube, gateway: Object, namespace: str) -> tuple[str, str]:
-    """From the service configuration that the gateway mounts; without it, or a right to read it, the release's own."""
+    """From the service configuration that the gateway mounts; without one, the release's own namespace."""
     volumes = gateway["spec"]["template"]["spec"].get("volumes") or []
     for name in [one["configMap"]["name"] for one in volumes if "configMap" in one]:
         try:
             data = kube.get(CONFIG_MAPS, name, namespace).get("data") or {}
-        except (LookupError, Refused):
+            config = yaml.safe_load(data.get("launch_service_config", ""))
+        except NotFound:
             continue
-        config = yaml.safe_load(data.get("launch_service_config", "")) or {}
+        except yaml.YAMLError as error:
+            line = " ".join(str(error).split())
+            raise AssertionError(f"launch_service_config in ConfigMap {namespace}/{name} is no YAML: {line}") from None
         if isinstance(config, dict) and config.get("endpoint_namespace"):
             return str(config["endpoint_namespace"]), f"ConfigMap {namespace}/{name}"
     return namespace, f"the release's namespace, since no service configuration in {namespace} names another"

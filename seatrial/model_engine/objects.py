@@ -12,6 +12,7 @@ from seatrial.kube import Kube, NotFound, Object
 from seatrial.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
+    DESTINATION_RULES,
     HPAS,
     PDBS,
     PODS,
@@ -23,7 +24,18 @@ from seatrial.resources import (
 )
 from seatrial.verdict import Cause, Unhealthy
 
-KINDS = (DEPLOYMENTS, SERVICES, CONFIG_MAPS, HPAS, SCALED_OBJECTS, PDBS, VPAS, VIRTUAL_SERVICES, PODS)
+KINDS = (
+    DEPLOYMENTS,
+    SERVICES,
+    CONFIG_MAPS,
+    HPAS,
+    SCALED_OBJECTS,
+    PDBS,
+    VPAS,
+    VIRTUAL_SERVICES,
+    DESTINATION_RULES,
+    PODS,
+)
 """Whatever an endpoint may be made of, in both ways of scaling, with and without Istio."""
 SUFFIXES = ("", "-endpoint-config")
 """Of the names that an endpoint's objects have, should one of them lack the label."""

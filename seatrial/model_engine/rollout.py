@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seatrial import health
-from seatrial.kube import Kube
+from seatrial.kube import Kube, NotFound
 from seatrial.model_engine.discovery import Release
 from seatrial.resources import DEPLOYMENTS
 from seatrial.trial import Trial
@@ -19,8 +19,11 @@ def await_complete(trial: Trial, kube: Kube, release: Release) -> None:
     def probe() -> None:
         for component in release.components:
             name = release.name(component)
-            found = kube.get(DEPLOYMENTS, name, release.namespace)
-            if not health.rolled_out(found):
+            try:
+                found = kube.get(DEPLOYMENTS, name, release.namespace)
+            except NotFound:
+                raise AssertionError(f"the Deployment {name} has just gone") from None
+            if not health.rolled_out(found) and not health.given_up(found):
                 if cause := health.deployment(kube, name, release.namespace):
                     raise Unhealthy(cause)
                 raise AssertionError(f"the rollout of {name} goes on")

@@ -103,9 +103,11 @@ async def forget_the_row(request: web.Request, forward: Forward) -> web.StreamRe
     return web.json_response({"deleted": True})
 
 
+NOT_FOUND = {"detail": "Not Found"}
 REFUSED = {"detail": "Could not validate credentials"}
 
 LIES: dict[str, Lie] = {
+    "no-openapi": Lie("GET", r"/openapi\.json", answer(404, NOT_FOUND)),
     "gateway-open": Lie(ANY, ANY, with_credentials),
     "list-not-a-list": Lie("GET", ENDPOINTS, no_list),
     "create-500": Lie("POST", ENDPOINTS, answer(500, INTERNAL_ERROR)),

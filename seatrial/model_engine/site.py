@@ -1,0 +1,72 @@
+"""Where endpoints are made: the gateway's client, and the cluster as far as there is one to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from seatrial import connect
+from seatrial.kube import Kube
+from seatrial.model_engine import gateway
+from seatrial.model_engine.client import Contract, ModelEngine
+from seatrial.model_engine.discovery import Release, discover
+from seatrial.target import Target
+from seatrial.trial import Trial
+
+
+@dataclass
+class Site:
+    """`own_gateway` is the one of the kubeconfig's context, where ``gateway_url`` names one that may be another's."""
+
+    trial: Trial
+    engine: ModelEngine
+    kube: Kube | None = None
+    release: Release | None = None
+    own_gateway: ModelEngine | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The endpoints' namespace; raises what kept us from finding it."""
+        settings = self.trial.settings
+        if settings.endpoint_namespace is None and self.release is not None and self.release.refused is not None:
+            raise self.release.refused
+        return settings.need(settings.endpoint_namespace, "endpoint_namespace")
+
+    @property
+    def memory(self) -> float:
+        """Seconds for which each process of the gateway may answer from memory; the documented contract knows none."""
+        return 0.0 if self.engine.contract is Contract.DOCUMENTED else self.trial.settings.gateway_memory
+
+
+def release(trial: Trial, target: Target, kube: Kube | None) -> Release | None:
+    """The release under test, its findings in the settings; None without a cluster."""
+    if kube is None:
+        return None
+    found = discover(kube, trial.settings, target.namespace)
+    trial.settings = trial.settings.discovered(found.found)
+    return found
+
+
+@contextmanager
+def site(
+    trial: Trial, target: Target, engine: ModelEngine, kube: Kube | None, release: Release | None
+) -> Iterator[Site]:
+    """The site that `engine` is asked at."""
+    if kube is None or release is None or trial.settings.gateway_url is None:
+        yield Site(trial, engine, kube, release)
+        return
+    own = replace(trial.settings, gateway_url=None)
+    with gateway.reach(own, target, trial.record, kube, release) as http:
+        yield Site(trial, engine, kube, release, ModelEngine(http, trial.settings))
+
+
+@contextmanager
+def opened(trial: Trial) -> Iterator[Site]:
+    """The site with clients of its own, all at once: at the end of a run there are no fixtures."""
+    target = connect.target(trial)
+    with ExitStack() as stack:
+        kube = stack.enter_context(connect.kube(trial.settings, target, trial.record)) if target.has_cluster else None
+        found = release(trial, target, kube)
+        http = stack.enter_context(gateway.reach(trial.settings, target, trial.record, kube, found))
+        yield Site(trial, ModelEngine(http, trial.settings), kube, found)
