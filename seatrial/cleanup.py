@@ -22,7 +22,7 @@ def settle(trial: Trial, left: dict[Entry, str], cleaners: Mapping[str, Cleaner]
     """
     threads = []
     for entry in list(left):
-        left[entry] = f"not gone within {DEADLINE:g} s"
+        left[entry] = "its removal was not finished"
         thread = threading.Thread(target=_remove, args=(trial, entry, cleaners.get(entry.kind), left), daemon=True)
         thread.start()
         threads.append(thread)

@@ -170,6 +170,34 @@ def test_a_token_that_the_api_server_refuses(tmp_path: Path, released: Sandbox) 
     assert "expired-yesterday" not in run.out
 
 
+def test_an_endpoint_namespace_that_does_not_exist(tmp_path: Path, released: Sandbox) -> None:
+    run = judged(tmp_path, **released.environment(), ENDPOINT_NAMESPACE="nowhere")
+    one_line(run, 4, "ERROR: there is no namespace 'nowhere'")
+
+
+def test_another_endpoint_namespace_proves_nothing(tmp_path: Path, released: Sandbox) -> None:
+    run = judged(tmp_path, "-m", "tier_a", **released.environment(), ENDPOINT_NAMESPACE="default")
+    one_line(run, 3, "was seen in namespace default before its delete, so that nobody can say whether one is left")
+    assert run.verdicts["tier_a/nothing_of_sync_endpoint_is_left"] == "error (settings)"
+
+
+def test_a_plugin_that_hands_out_no_credentials(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    kubeconfig(tmp_path)
+    config = yaml.safe_load(path.read_text())
+    exec_ = {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}
+    config["users"][0]["user"] = {"exec": exec_}
+    path.write_text(yaml.safe_dump(config))
+    one_line(judged(tmp_path, KUBECONFIG=str(path), **TOKEN), 3, "ERROR (permission)")
+
+
+def test_a_record_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    record = ("--set", f"record_directory={tmp_path / 'file' / 'runs'}")
+    run = judged(tmp_path, "--no-cluster", *record, GATEWAY_URL=NOWHERE, **TOKEN, **IMAGE)
+    one_line(run, 4, "the record cannot be written")
+
+
 def test_the_gateway_of_another_deployment(tmp_path: Path, released: Sandbox) -> None:
     with sandbox() as other:
         run = judged(tmp_path, **released.environment(), GATEWAY_URL=other.up["gateway_url"])

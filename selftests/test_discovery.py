@@ -107,6 +107,21 @@ def test_no_release(kube: Kube) -> None:
         discover(kube, settings(namespace="other"))
 
 
+def test_a_configuration_that_cannot_be_read_is_the_deployments_failure(kube: Kube) -> None:
+    release(kube, "llm")
+    patch = {"data": {"launch_service_config": "a: [1,"}}
+    kube.patch(CONFIG_MAPS, "llm-service-config", "models", patch)
+    with pytest.raises(AssertionError, match="launch_service_config in ConfigMap models/llm-service-config is no YAML"):
+        discover(kube, settings())
+
+
+def test_the_builder_of_another_release_is_not_ours(kube: Kube) -> None:
+    release(kube, "llm")
+    deploy(kube, "blue", GATEWAY)
+    serve(kube, "blue", "blue")
+    assert set(discover(kube, settings(release="blue", namespace="models")).components) == {"gateway"}
+
+
 def test_no_service(kube: Kube) -> None:
     deploy(kube, "llm", GATEWAY)
     with pytest.raises(AssertionError, match="no Service in namespace models is called as Deployment models/llm or"):

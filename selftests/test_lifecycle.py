@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from scripted import Scripted, Spoken
 
+from seatrial import mask
 from seatrial.http import Http
-from seatrial.journal import open_entries
+from seatrial.journal import Journal, open_entries
 from seatrial.model_engine.client import ModelEngine
 from seatrial.model_engine.lifecycle import Lifecycle
-from seatrial.model_engine.removal import remove
+from seatrial.model_engine.removal import instructions, remove
 from seatrial.model_engine.site import Site
 from seatrial.record import Record, events
 from seatrial.run import Run
@@ -251,3 +254,93 @@ def test_after_a_signal_finalizers_do_nothing(begin) -> None:
     lifecycle.clean_up()
     assert not gateway.deleted
     assert len(list(open_entries(events(trial.run.directory)))) == 1
+
+
+def test_a_create_whose_answer_was_lost_stays_in_the_journal(begin) -> None:
+    gateway = Gateway()
+    gateway.deleted = True
+
+    def late(spoken: Spoken, query: dict[str, str]) -> tuple[int, Any]:
+        time.sleep(1.5)
+        return 200, {"endpoint_creation_task_id": "t"}
+
+    gateway.replaced["POST /v1/model-endpoints"] = late
+    lifecycle, trial = begin(gateway, request_timeout=1)
+    lifecycle.site.engine.http._timeout = 1
+    with pytest.raises(Unhealthy, match="does not answer within 1 s"):
+        lifecycle.create()
+    (entry,) = open_entries(events(trial.run.directory))
+    assert "answered" not in entry.how
+    gateway.deleted = False  # it appears after all
+    lifecycle.clean_up()
+    assert gateway.deleted
+    assert list(open_entries(events(trial.run.directory))) == []
+
+
+def test_a_lost_create_that_does_not_appear_is_left_open(begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seatrial.model_engine.removal.LOOKED_FOR", 0.2)
+    gateway = Gateway()
+    gateway.deleted = True
+    lifecycle, trial = begin(gateway)
+    lifecycle._journal()
+    lifecycle.clean_up()
+    (entry,) = open_entries(events(trial.run.directory))
+    with pytest.raises(
+        AssertionError, match="its create was never answered, and it is not listed: it may still appear"
+    ):
+        remove(lifecycle.site, entry)
+
+
+def test_a_contract_that_was_set_wrong_is_said(begin) -> None:
+    gateway = Gateway()
+    gateway.replaced["POST /v1/model-endpoints"] = lambda *_: (422, {"detail": [{"loc": ["body", "model_bundle_id"]}]})
+    lifecycle, _ = begin(gateway, contract="documented")
+    with pytest.raises(BadSettings, match="the contract is set to documented, and the gateway wants a bundle's id"):
+        lifecycle.create()
+
+
+def test_what_no_contract_knows_is_the_gateways_failure(begin) -> None:
+    gateway = Gateway()
+    del gateway.endpoint["id"]
+    lifecycle, _ = begin(gateway, endpoint_ready_timeout=20)
+    with pytest.raises(Unhealthy) as caught:
+        lifecycle.ready()
+    assert caught.value.cause.evidence[0].startswith("after 0 s: an answer of the gateway has no id: {'name'")
+
+
+def test_other_trouble_after_a_delete_is_not_taken_for_a_delete_that_was_not_performed(begin) -> None:
+    gateway = Gateway()
+    lifecycle, _ = begin(gateway)
+    lifecycle.ready()
+    lifecycle.delete()
+    gateway.replaced["GET /v1/model-endpoints"] = lambda *_: (500, {"error": "Internal error occurred."})
+    with pytest.raises(Unhealthy, match="the gateway answers 500 to GET"):
+        lifecycle.unlisted()
+
+
+@pytest.mark.parametrize("answer", [(404, "<html>not here</html>"), (200, []), (200, {"paths": None})])
+def test_whatever_is_no_description_leaves_the_contract_open(begin, answer: tuple[int, Any]) -> None:
+    gateway = Gateway()
+    gateway.replaced["GET /openapi.json"] = lambda *_: answer
+    lifecycle, _ = begin(gateway)
+    assert lifecycle.site.engine.contract is None
+
+
+def test_the_journal_keeps_our_names_whatever_the_token_is(tmp_path: Path) -> None:
+    mask.hide("seatrial-echo")
+    record = Record(Run("t5k2m9x7", tmp_path))
+    Journal(record).intend("endpoint", NAME, type=f"delete {NAME}")
+    record.event("note", line=f"about {NAME}")
+    record.close()
+    (entry,) = open_entries(events(tmp_path))
+    assert (entry.name, entry.how["type"]) == (NAME, f"delete {NAME}")
+    assert [event["line"] for event in events(tmp_path) if event["kind"] == "note"] == ["about ***-sync-t5k2m9x7"]
+    mask._values.clear()
+
+
+@pytest.mark.parametrize("endpoint_id", ["", "end_1"])
+def test_what_is_to_be_typed_is_shell(begin, endpoint_id: str) -> None:
+    lifecycle, _ = begin(Gateway())
+    lines = instructions(lifecycle.site, NAME, endpoint_id)
+    assert "$AUTH_TOKEN" in lines
+    assert subprocess.run(["bash", "-n", "-c", lines.replace("<its id>", "x")], capture_output=True).stderr == b""

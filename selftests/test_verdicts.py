@@ -153,6 +153,15 @@ def test_collection_error_ends_the_run_before_anything_runs(suite: Suite, worker
 
 
 @WORKERS
+def test_nothing_runs_beside_a_collection_error(suite: Suite, workers: tuple[str, ...]) -> None:
+    suite.write(infra=FINE, tier_a="import nothing_of_that_name\n")
+    ended = suite.pytest(*workers, "--continue-on-collection-errors")
+    assert ended.code == 3, ended.out
+    assert "INTERNALERROR" not in ended.out
+    assert " passed" not in ended.out
+
+
+@WORKERS
 def test_misspelt_marker_is_a_usage_error(suite: Suite, workers: tuple[str, ...]) -> None:
     ended = ran(suite, workers, FINE, "-m", "tier_q")
     assert ended.code == 4

@@ -14,7 +14,7 @@ from seatrial.journal import Entry
 from seatrial.model_engine import health, removal
 from seatrial.model_engine.client import ORDERS, Contract, Object, field_of, terminal
 from seatrial.model_engine.objects import Objects
-from seatrial.model_engine.removal import UNBUILT
+from seatrial.model_engine.removal import INITIALIZING, UNBUILT
 from seatrial.model_engine.site import Site
 from seatrial.steps import needed, step, tried
 from seatrial.verdict import BadSettings, Cause, NotJudged, Refused, Unhealthy, Unreachable
@@ -77,14 +77,10 @@ class Lifecycle:
     def delete(self) -> Object:
         """The gateway's answer to the delete. An endpoint that nobody has built yet is waited for, but not for long."""
         needed(self.create)
-        if self._newest.get("status", UNBUILT[0]) in UNBUILT:
-            self._built(self.site.memory + 2 if tried(self, "ready") else 60)
+        if not self._is_built():
+            self._await_built(self.site.memory + 2 if tried(self, "ready") else 60)
         endpoint_id = self._known_id()
-        if self._newest.get("status") in UNBUILT:
-            self._journal(unbuilt=True)
-        if self.site.kube is not None:
-            with contextlib.suppress(Refused):  # where we may not look, `gone` says so
-                self._objects_seen = len(list(self.objects.all(endpoint_id)))
+        self._journal(unbuilt=not self._is_built())
         answer = self.site.engine.delete_endpoint(endpoint_id)
         return answer.expect(200).json()  # type: ignore[no-any-return]
 
@@ -236,7 +232,15 @@ class Lifecycle:
             return health.builder(kube, release) if any(word in reason for word in UNBUILT) else None
         return None
 
-    def _built(self, longest: float) -> None:
+    def _is_built(self) -> bool:
+        """Whether the builder has done its work. INITIALIZING says too little; there its objects in the cluster tell."""
+        if self.site.kube is not None and self._id:
+            with contextlib.suppress(Refused):  # where we may not look, `gone` says so
+                self._objects_seen = len(list(self.objects.all(self._id)))
+        status = self._newest.get("status", UNBUILT[0])
+        return status not in UNBUILT or (status == INITIALIZING and self._objects_seen > 0)
+
+    def _await_built(self, longest: float) -> None:
         """Wait until the builder has been at it: what it makes after a delete, no API can delete any more.
 
         `longest`: seconds; where it was waited for already, only the gateway's memory can still mend what it says.
@@ -245,7 +249,7 @@ class Lifecycle:
         def built() -> None:
             endpoint = self._status()
             assert endpoint is not None, f"{self.name} is not listed yet"
-            assert endpoint.get("status") not in UNBUILT, f"status {endpoint.get('status')}"
+            assert self._is_built(), f"status {endpoint.get('status')}"
 
         try:
             self.site.trial.wait.until(built, longest, what=f"{self.kind} endpoint built", fixed=True)

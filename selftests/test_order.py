@@ -1,0 +1,62 @@
+"""Whole runs in any order, with any number of workers: the same verdicts and causes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from dummies import ROOT, Ended
+from sandboxes import Sandbox, at_once, judged, sandbox
+from verdicts import agreed, green
+
+
+@pytest.fixture(scope="module")
+def released() -> Iterator[Sandbox]:
+    """One sandbox for all."""
+    with sandbox() as one:
+        yield one
+
+
+def shuffled(folder: Path, seed: str, *arguments: str, **environment: str) -> Ended:
+    """A run in an order by chance."""
+    return judged(
+        folder, "-p", "shuffled", *arguments, PYTHONPATH=f"{ROOT / 'selftests'}", SHUFFLED=seed, **environment
+    )
+
+
+def test_green_in_any_order_with_any_number_of_workers(released: Sandbox, tmp_path: Path) -> None:
+    four, order = at_once(
+        partial(judged, tmp_path / "four", "-n", "4", **released.environment()),
+        partial(shuffled, tmp_path / "order", "1", "-n", "2", **released.environment()),
+    )
+    green(four)
+    green(order)
+    assert list(four.verdicts) != list(order.verdicts)
+
+
+def found(run: Ended) -> dict[str, tuple[str, str]]:
+    """check id -> verdict and cause, without what is this run's or this endpoint's own."""
+    assert run.code == 1, run.out
+    checks = {check["id"]: (check["verdict"], str(check["cause"])) for check in run.run["checks"]}
+    agreed(run)
+    return {name: (verdict, cause.partition("/")[0]) for name, (verdict, cause) in checks.items()}
+
+
+def test_red_in_any_order_with_any_number_of_workers(released: Sandbox, tmp_path: Path) -> None:
+    with released.broken("echo-image-missing"):
+        plain, four, order = at_once(
+            partial(judged, tmp_path / "plain", **released.environment()),
+            partial(judged, tmp_path / "four", "-n", "4", **released.environment()),
+            partial(shuffled, tmp_path / "order", "3", **released.environment()),
+        )
+    assert found(four) == found(order) == found(plain)
+    assert sorted(verdict for verdict, _ in found(plain).values() if verdict != "pass") == [
+        "blocked",
+        "blocked",
+        "fail",
+    ]
+    again = judged(tmp_path / "plain", "--lf", **released.environment())
+    green(again, checks=3)
+    assert set(again.verdicts) == {name for name, (verdict, _) in found(plain).items() if verdict != "pass"}

@@ -1,0 +1,167 @@
+"""Whole runs against whole deployments: each contract, each way in, several at a time, whatever they are called."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+from dummies import Ended
+from sandboxes import Sandbox, at_once, judged, sandbox
+from verdicts import green
+
+NEEDS_CLUSTER = "tier_a/nothing_of_sync_endpoint_is_left"
+NEEDS_RELEASED = "tier_a/failing_task_fails"
+
+
+@dataclass(frozen=True)
+class Deployments:
+    """Three at a time; acme is a released one under another name, on a stand-in for Redis."""
+
+    released: Sandbox
+    documented: Sandbox
+    acme: Sandbox
+
+
+@pytest.fixture(scope="module")
+def deployments() -> Iterator[Deployments]:
+    """Started at once, ended at once."""
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+        begun = [
+            pool.submit(stack.enter_context, one)
+            for one in (
+                sandbox("released"),
+                sandbox("documented"),
+                sandbox("--fullname", "acme", SANDBOX_REDIS="none"),
+            )
+        ]
+        yield Deployments(*[one.result() for one in begun])
+
+
+@pytest.fixture(scope="module")
+def released(deployments: Deployments) -> Sandbox:
+    """The released contract."""
+    return deployments.released
+
+
+@pytest.fixture(scope="module")
+def acme(deployments: Deployments) -> Sandbox:
+    """The one with another name."""
+    return deployments.acme
+
+
+@pytest.fixture(scope="module")
+def side_by_side(deployments: Deployments, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """Full runs against all of them, five at the same time."""
+    folder = tmp_path_factory.mktemp("side-by-side")
+    released, documented, acme = deployments.released, deployments.documented, deployments.acme
+    runs = {
+        "released": partial(judged, folder / "1", **released.environment()),
+        "released-http": partial(judged, folder / "2", "--no-cluster", **released.without_cluster()),
+        "documented": partial(judged, folder / "3", **documented.environment()),
+        "documented-http": partial(judged, folder / "4", "--no-cluster", **documented.without_cluster()),
+        "acme": partial(judged, folder / "5", **acme.environment()),
+    }
+    return dict(zip(runs, at_once(*runs.values()), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "not_applicable"),
+    [
+        ("released", ()),
+        ("released-http", (NEEDS_CLUSTER,)),
+        ("documented", (NEEDS_RELEASED,)),
+        ("documented-http", (NEEDS_RELEASED, NEEDS_CLUSTER)),
+        ("acme", ()),
+    ],
+)
+def test_green_in_full_side_by_side(side_by_side: dict[str, Ended], name: str, not_applicable: tuple[str, ...]) -> None:
+    green(side_by_side[name], *not_applicable)
+
+
+def test_a_release_of_any_name_is_found(side_by_side: dict[str, Ended]) -> None:
+    for name, release in (("released", "model-engine"), ("documented", "model-engine-gateway"), ("acme", "acme")):
+        assert f"release model-engine/{release}, chart model-engine-" in side_by_side[name].out
+
+
+def test_red_where_an_endpoint_is_initializing_until_it_serves(deployments: Deployments, tmp_path: Path) -> None:
+    """The documented contract has no word for built: that its pods exist is seen in the cluster, so nothing is left."""
+    documented = deployments.documented
+    with documented.broken("echo-image-missing"):
+        run = judged(tmp_path, "-k", "serves or deleted or left", **documented.environment())
+    assert run.code == 1, run.out
+    assert run.verdicts == {
+        "tier_a/sync_endpoint_serves": "fail",
+        "tier_a/sync_endpoint_is_deleted": "pass",
+        "tier_a/nothing_of_sync_endpoint_is_left": "pass",
+    }
+    assert run.run["left"] == [], run.out
+    assert documented.left(run.run["run"]) == []
+
+
+def test_acme_has_a_stand_in_for_redis(acme: Sandbox) -> None:
+    up = json.loads(Path(acme.up["directory"], "sandbox.json").read_text())
+    assert up["notes"][0].startswith("Redis is a stand-in")
+
+
+def test_the_contract_is_learnt_from_the_first_create(released: Sandbox, tmp_path: Path) -> None:
+    with released.broken("no-openapi"):
+        run = judged(tmp_path, "-k", "failing_task_fails", **released.environment())
+    green(run, checks=1)
+    creates = [one for one in run.events if (one.get("method"), one.get("path")) == ("POST", "/v1/model-endpoints")]
+    assert [one["status"] for one in creates] == [422, 200]
+
+
+@contextmanager
+def second_release(acme: Sandbox, namespace: str) -> Iterator[None]:
+    """Another gateway, called beta, in `namespace`."""
+    with acme.kube() as kube:
+        deployments = "/apis/apps/v1/namespaces/{}/deployments"
+        found = kube.get(f"{deployments.format(acme.up['namespace'])}/acme").raise_for_status().json()
+        metadata = {"name": "beta", "labels": found["metadata"]["labels"]}
+        spec = copy.deepcopy(found["spec"]) | {"replicas": 0}
+        body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+        kube.post(deployments.format(namespace), json=body).raise_for_status()
+        yield
+        kube.delete(f"{deployments.format(namespace)}/beta").raise_for_status()
+
+
+def without_namespace(acme: Sandbox, folder: Path) -> dict[str, str]:
+    """The environment with a kubeconfig whose context names no namespace."""
+    config = yaml.safe_load(Path(acme.up["kubeconfig"]).read_text())
+    del config["contexts"][0]["context"]["namespace"]
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return acme.environment() | {"KUBECONFIG": str(path)}
+
+
+def test_two_releases_in_a_namespace(acme: Sandbox, tmp_path: Path) -> None:
+    with second_release(acme, acme.up["namespace"]):
+        several, one = at_once(
+            partial(judged, tmp_path / "several", **acme.environment()),
+            partial(judged, tmp_path / "one", "--set", "release=acme", "-k", "healthz", **acme.environment()),
+        )
+    assert several.code == 4, several.out
+    assert "ERROR: several releases of Model Engine: model-engine/acme, model-engine/beta " in several.out
+    assert "--set release=NAME" in several.out
+    green(one, checks=1)
+
+
+def test_two_releases_in_two_namespaces(acme: Sandbox, tmp_path: Path) -> None:
+    environment = without_namespace(acme, tmp_path)
+    with second_release(acme, acme.up["endpoint_namespace"]):
+        several, one = at_once(
+            partial(judged, tmp_path / "several", **environment),
+            partial(judged, tmp_path / "one", "--namespace", acme.up["namespace"], "-k", "healthz", **environment),
+        )
+    assert several.code == 4, several.out
+    assert "several releases of Model Engine: model-engine/acme, model-engine-endpoints/beta " in several.out
+    assert "say which: --namespace" in several.out
+    green(one, checks=1)

@@ -1,0 +1,90 @@
+"""What runs: by marker, by name, alone, again, reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sandboxes import Sandbox, at_once, judged, sandbox
+
+CONTROL_PLANE = {"healthz", "endpoints_are_listed", "no_credentials_no_entry"}
+DELETES = {"sync_endpoint_is_deleted", "nothing_of_sync_endpoint_is_left"}
+TIER_A = DELETES | {
+    "sync_endpoint_is_accepted",
+    "sync_endpoint_serves",
+    "sync_task_echoes",
+    "task_without_endpoint_is_refused",
+    "failing_task_fails",
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "selected"),
+    [
+        (("-m", "control_plane or tier_a"), CONTROL_PLANE | TIER_A),
+        (("-m", "not writes"), CONTROL_PLANE),
+        (("-m", "tier_a", "-k", "not sync"), {"task_without_endpoint_is_refused", "failing_task_fails"}),
+        (("tests/test_tier_a.py::test_sync_task_echoes",), {"sync_task_echoes"}),
+    ],
+)
+def test_collecting_needs_no_setting(tmp_path: Path, arguments: tuple[str, ...], selected: set[str]) -> None:
+    run = judged(tmp_path, "--collect-only", "-q", *arguments)
+    assert run.code == 0, run.out
+    assert {line.partition("::test_")[2] for line in run.out.splitlines() if "::" in line} == selected
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture(scope="module")
+def released() -> Iterator[Sandbox]:
+    """One sandbox for all."""
+    with sandbox() as one:
+        yield one
+
+
+def test_a_phase_alone(released: Sandbox, tmp_path: Path) -> None:
+    run = judged(tmp_path, "-m", "control_plane", **released.environment())
+    assert run.code == 0, run.out
+    assert run.verdicts == {f"control_plane/{name}": "pass" for name in CONTROL_PLANE}
+    assert "== 3 passed, 7 deselected" in run.out
+
+
+def test_reading_only_and_a_delete_alone(released: Sandbox, tmp_path: Path) -> None:
+    reading, deleting = at_once(
+        partial(judged, tmp_path / "reading", "--read-only", **released.environment()),
+        partial(judged, tmp_path / "deleting", "-k", "sync_endpoint_is_deleted", **released.environment()),
+    )
+    assert reading.code == 0, reading.out
+    writes = {f"tier_a/{name}": "not applicable" for name in TIER_A}
+    assert reading.verdicts == {f"control_plane/{name}": "pass" for name in CONTROL_PLANE} | writes
+    methods = {event["method"] for event in reading.events if event["kind"] == "http"}
+    verbs = {event["verb"] for event in reading.events if event["kind"] == "kube"}
+    assert methods == {"GET"}
+    assert verbs <= {"get", "list", "portforward"}, verbs
+    assert not [event for event in reading.events if event["kind"] == "journal"]
+    last = reading.out.rpartition("NOT PROVEN     ")[2]
+    assert set(last.partition(": ")[0].split(", ")) == set(writes)
+    assert "this check writes, and the run only reads" in last
+
+    assert deleting.code == 0, deleting.out
+    assert deleting.verdicts == {"tier_a/sync_endpoint_is_deleted": "pass"}
+    calls = [(one["method"], one["status"]) for one in deleting.events if "/v1/model-endpoints" in one.get("path", "")]
+    assert [call for call in calls if call[0] != "GET"][:2] == [("POST", 200), ("DELETE", 200)]
+    assert calls.count(("POST", 200)) == calls.count(("DELETE", 200)) == 1
+    assert released.left(deleting.run["run"]) == []
+
+
+def test_reading_only_may_use_the_current_context(released: Sandbox, tmp_path: Path) -> None:
+    text = Path(released.up["kubeconfig"]).read_text()
+    other = "contexts:\n- name: other\n  context: {cluster: x, user: x}\n"
+    path = tmp_path / "kubeconfig"
+    path.write_text(text.replace("contexts:\n", other))
+    environment = released.environment() | {"KUBECONFIG": str(path)}
+    writing, reading = at_once(
+        partial(judged, tmp_path / "writing", **environment),
+        partial(judged, tmp_path / "reading", "--read-only", "-k", "healthz", **environment),
+    )
+    assert writing.code == 4, writing.out
+    assert f"--context {released.up['name']}" in writing.out
+    assert reading.code == 0, reading.out

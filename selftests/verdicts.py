@@ -1,0 +1,32 @@
+"""What a whole run of the suite came to; everything it wrote must say the same."""
+
+from __future__ import annotations
+
+import re
+
+from dummies import Ended
+
+JUNIT = {"pass": "passed", "fail": "failure", "blocked": "error", "error": "error", "not applicable": "skipped"}
+CHECKS = 10
+
+
+def green(run: Ended, *not_applicable: str, checks: int = CHECKS) -> None:
+    """All passed but what is `not_applicable`; terminal, JUnit, run.json and exit code say the same."""
+    assert run.code == 0, run.out
+    assert agreed(run) == dict.fromkeys(run.verdicts, "pass") | dict.fromkeys(not_applicable, "not applicable")
+    assert len(run.verdicts) == checks
+    passed, skipped = checks - len(not_applicable), len(not_applicable)
+    assert f"== {passed} passed{f', {skipped} skipped' if skipped else ''}" in run.out
+    for check in not_applicable:
+        assert f"NOT PROVEN     {check}: " in run.out
+    if not not_applicable:
+        assert re.search(rf"^proven +(all|{checks} of) {checks} selected checks$", run.out, re.M), run.out
+
+
+def agreed(run: Ended) -> dict[str, str]:
+    """The verdicts, which JUnit, run.json and exit code must not contradict."""
+    verdicts = {check["id"]: check["verdict"] for check in run.run["checks"]}
+    assert run.junit == {name.partition("/")[2]: JUNIT[verdict] for name, verdict in verdicts.items()}
+    assert run.run["exit"] == run.code
+    assert run.run["left"] == run.run["lost_workers"] == []
+    return verdicts
