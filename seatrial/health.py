@@ -107,7 +107,7 @@ def _container(kube: Kube, pod: Object, status: Mapping[str, Any]) -> Cause | No
     place = f"pod {namespace}/{name}, container {status['name']}"
     look = f"{kube.kubectl} -n {namespace} describe pod {name}"
     if reason in _PULL:
-        pulls = [one for one in _events(kube, pod) if "Failed to pull image" in one.get("message", "")]
+        pulls = [one for one in _events(kube, pod, status["name"]) if "Failed to pull image" in one.get("message", "")]
         count = sum(one.get("count") or 1 for one in pulls)
         message = pulls[-1]["message"] if pulls else waiting.get("message", "")
         said = message.lower()
@@ -199,11 +199,13 @@ def pod_family(pod: Object) -> str:
     return str(metadata.get("labels", {}).get("app") or owners[0].get("name") or metadata["name"])
 
 
-def _events(kube: Kube, pod: Object) -> list[Object]:
-    """The pod's events, oldest first; without the right to read them there are simply none to quote."""
+def _events(kube: Kube, pod: Object, container: str = "") -> list[Object]:
+    """The pod's events, or those of one `container`, oldest first; without the right to read them none is quoted."""
     fields = f"involvedObject.name={pod['metadata']['name']},involvedObject.uid={pod['metadata']['uid']}"
     try:
         found = kube.list(EVENTS, pod["metadata"]["namespace"], fields=fields, empty_ok=True)
     except Refused:
         return []
+    if container:  # two containers of one image have a pull each
+        found = [one for one in found if one["involvedObject"].get("fieldPath", "").endswith(f"{{{container}}}")]
     return sorted(found, key=lambda one: str(one.get("lastTimestamp") or one["metadata"].get("creationTimestamp")))

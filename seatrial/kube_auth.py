@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -44,15 +45,16 @@ class Credentials:
 
         configuration = client.Configuration()
         configuration.proxy = None  # a proxy of the environment is `proxy_for`'s business
-        with self._lock, _PluginsWords() as words:
+        with self._lock, _NoFilesLeft(), _PluginsWords() as words:
             self._read(configuration)
+            tls = self._tls(configuration)
         if words and not (configuration.api_key or configuration.cert_file):
             raise Refused(
                 f"the credential plug-in of {self.who} gives no credentials: {words[0]}",
                 source=self._source,
                 do=f"log in again, until this works: {self.kubectl} get --raw /version",
             )
-        self._configuration = configuration
+        self._configuration, self._verify = configuration, tls
         self.url = str(configuration.host).rstrip("/")
 
     @property
@@ -79,7 +81,7 @@ class Credentials:
 
     def authorization(self) -> dict[str, str]:
         """The header for one request; the official client replaces a token that is about to expire."""
-        with self._lock, _PluginsWords():
+        with self._lock, _NoFilesLeft(), _PluginsWords():
             if self._configuration.refresh_api_key_hook:
                 self._configuration.refresh_api_key_hook(self._configuration)
             keys = self._configuration.api_key
@@ -93,7 +95,7 @@ class Credentials:
         """An HTTP client for this server; `timeout` in seconds is that of each step of a request."""
         return httpx.Client(
             base_url=self.url,
-            verify=self._tls(),
+            verify=self._verify,
             proxy=proxy_for(self.url, self._configuration.proxy) if self._kubeconfig else None,
             trust_env=False,
             timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
@@ -101,13 +103,13 @@ class Credentials:
             headers={"Accept": "application/json", "User-Agent": "seatrial"},
         )
 
-    def _tls(self) -> ssl.SSLContext:
-        own = self._configuration.ssl_ca_cert
+    def _tls(self, configuration: Any) -> ssl.SSLContext:
+        own = configuration.ssl_ca_cert
         context = trusted(own, self._ca_bundle, public=not own)
-        if not self._configuration.verify_ssl:
+        if not configuration.verify_ssl:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if self._configuration.cert_file:
-            context.load_cert_chain(self._configuration.cert_file, self._configuration.key_file)
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
         return context
 
     def _read(self, configuration: Any) -> None:
@@ -150,6 +152,24 @@ class Credentials:
             source=self._source,
             do="correct it, or name another with KUBECONFIG",
         ) from None
+
+
+class _NoFilesLeft(contextlib.AbstractContextManager[None]):
+    """The official client writes a kubeconfig's certificates and keys to files, and removes them at its exit only: a
+    process that is killed would leave a private key behind. We need them no longer than it takes to read them."""
+
+    _lock = threading.Lock()  # the files are the whole process's
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from kubernetes.config import kube_config
+
+        kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
+        self._lock.release()
 
 
 class _PluginsWords(logging.Handler):

@@ -44,7 +44,8 @@ def trouble(kube: Kube, name: str, *told: tuple[str, str, int], node: str = "n1"
     for number, (reason, message, count) in enumerate(told):
         body = {
             "metadata": {"name": f"{name}.{number}"},
-            "involvedObject": {"kind": "Pod", "namespace": "models", "name": name, "uid": made["metadata"]["uid"]},
+            "involvedObject": {"kind": "Pod", "namespace": "models", "name": name, "uid": made["metadata"]["uid"]}
+            | {"fieldPath": "spec.containers{main}"},
             "reason": reason,
             "message": message,
             "count": count,

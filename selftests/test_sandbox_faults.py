@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytestmark = pytest.mark.prove  # test_faults.py breaks and heals them all, and judges by what the suite makes of it
 ROOT = Path(__file__).parents[1]
 MODULE = "model_engine_server.inference.forwarding.echo_server"
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import prove_leavings
+import leavings
 import pytest
 from dummies import Ended
 from sandboxes import Underway, judged
@@ -32,7 +32,7 @@ class Watched:
 
     def __init__(self, place: Path, *signals: int) -> None:
         self.place, self.signals = place, signals
-        self.before = prove_leavings.shared_memory()
+        self.before = leavings.shared_memory()
         self.processes: set[int] = set()
         self.numbers: set[str] = set()
 
@@ -41,8 +41,8 @@ class Watched:
         run.await_text("THE TARGET IS A SANDBOX")
         if self.signals:
             run.await_text("waiting for sync endpoint: ")
-        self.processes = prove_leavings.descendants()
-        self.numbers = prove_leavings.claimed(self.processes)
+        self.processes = leavings.descendants()
+        self.numbers = leavings.claimed(self.processes)
         assert list(self.place.glob("seatrial-sandbox-*/*"))
         for number in self.signals:
             os.kill(run.process.pid, number)
@@ -51,12 +51,12 @@ class Watched:
         """What there still is when its time is over."""
         assert len(self.processes) > 5
         assert self.numbers
-        return prove_leavings.until_nothing(GONE, self.place, self.numbers, self.before)[1]
+        return leavings.until_nothing(GONE, self.place, self.numbers, self.before)[1]
 
 
 def sandboxed(folder: Path, watched: Watched, *arguments: str) -> Ended:
     """A run that starts its own."""
-    with prove_leavings.adopting():
+    with leavings.adopting():
         run = judged(folder, *arguments, "--time-scale", "0.2", during=watched, TMPDIR=str(watched.place))
         assert watched.left() == []
     return run

@@ -113,10 +113,15 @@ def test_being_in_the_cluster_is_named(tmp_path: Path) -> None:
 
 
 def test_a_gateway_without_a_cluster_is_named(tmp_path: Path) -> None:
-    environ = {"GATEWAY_URL": "http://someone:pass-word@gateway.example"}
-    target = find(tmp_path, environ, no_cluster=True)
+    target = find(tmp_path, {"GATEWAY_URL": "http://gateway.example"}, no_cluster=True)
     assert (target.has_cluster, target.named) == (False, True)
-    assert target.describe() == "no cluster, gateway http://***@gateway.example (GATEWAY_URL (environment))"
+    assert target.describe() == "no cluster, gateway http://gateway.example (GATEWAY_URL (environment))"
+
+
+def test_credentials_in_a_url_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="gateway_url holds a user or a password") as caught:
+        find(tmp_path, {"GATEWAY_URL": "http://someone:pass-word@gateway.example"}, no_cluster=True)
+    assert "pass-word" not in str(caught.value)
 
 
 # -- bad input --------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class Lifecycle:
     """By what it was seen that a worker serves, once `ready` is done."""
     _began: float = 0.0
     _answered: float = 0.0
+    _deleted: float = 0.0
     _id: str = ""
     _how: dict[str, Any] = field(default_factory=dict)
     _entry: Entry | None = None
@@ -81,6 +82,7 @@ class Lifecycle:
             self._await_built(self.site.memory + 2 if tried(self, "ready") else 60)
         endpoint_id = self._known_id()
         self._journal(unbuilt=not self._is_built())
+        self._deleted = time.monotonic()
         answer = self.site.engine.delete_endpoint(endpoint_id)
         return answer.expect(200).json()  # type: ignore[no-any-return]
 
@@ -114,7 +116,9 @@ class Lifecycle:
         """
         needed(self.unlisted)
         what = f"objects of the {self.kind} endpoint gone"
-        terminating = self.site.trial.wait.until(lambda: self.objects.gone(self._id), 15, what=what)
+        terminating = self.site.trial.wait.until(
+            lambda: self.objects.gone(self._id), 15, what=what, since=self._deleted
+        )
         if not self._objects_seen and not self._how.get("unbuilt"):
             raise BadSettings(
                 f"none of the objects of {self.name} was seen in namespace {self.site.namespace} before its delete, "
@@ -233,7 +237,7 @@ class Lifecycle:
         return None
 
     def _is_built(self) -> bool:
-        """Whether the builder has done its work. INITIALIZING says too little; there its objects in the cluster tell."""
+        """Whether the builder has done its work. INITIALIZING says too little: there the endpoint's objects tell."""
         if self.site.kube is not None and self._id:
             with contextlib.suppress(Refused):  # where we may not look, `gone` says so
                 self._objects_seen = len(list(self.objects.all(self._id)))

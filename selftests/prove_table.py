@@ -1,0 +1,166 @@
+"""``python selftests/prove_table.py``: prints what is proven at this commit, and rewrites ``docs/proof.md`` with it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Sequence
+
+from dummies import ROOT
+from prove_results import Result, commit, lines
+from test_faults import ROWS
+from test_prove_faults import LIMIT
+from test_prove_sandbox import GONE_LIMIT, KILLS, UP_LIMIT, UPS
+from test_prove_workers import LAST, TIMES
+from test_verdicts import KILLED
+
+PAGE = ROOT / "docs/proof.md"
+NOT_YET, BAR = "not yet", r"\|"
+
+Results = dict[str, Result]
+
+
+def row(*cells: object) -> str:
+    return f"| {' | '.join(str(cell).replace('|', BAR) for cell in cells)} |"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    return [row(*head), row(*["---"] * len(head)), *(row(*cells) for cells in rows), ""]
+
+
+def verdict(result: Result | None) -> str:
+    """Whether it held, and why not."""
+    if result is None:
+        return NOT_YET
+    return "yes" if result["held"] else f"**no**: {result['why']}"
+
+
+def of(found: Results, prefix: str) -> list[Result]:
+    """All results whose key begins so."""
+    return [one for key, one in found.items() if key.startswith(prefix)]
+
+
+def figure(result: Result | None, name: str) -> object:
+    return (result or {}).get(name, "")
+
+
+def faults(found: Results) -> list[str]:
+    """One line a fault."""
+
+    def cells(fault: str) -> Sequence[object]:
+        full, stand_in = found.get(f"fault/{fault}"), found.get(f"stand-in/{fault}")
+        times = [figure(full, name) for name in ("sign", "seconds", "run_seconds", "load")]
+        return fault, figure(full, "check"), *times, verdict(full), verdict(stand_in)
+
+    head = ("fault", "check that names it", "sign", "sign to verdict, s", "run, s", "load")
+    head += ("held", "held on the RESP stand-in")
+    return [
+        "## Faults",
+        "",
+        "Each with the stand-ins' own times and the real Redis: the verdicts of all checks, the first cause, and the",
+        f"seconds from the first public sign to the verdict, at most {LIMIT:g}. Where the sign was there before the",
+        "run, they count from the create request, or from the run's start. On the RESP stand-in once more, at a fifth",
+        "of the times, for the verdicts alone.",
+        "",
+        *table(head, (cells(one.fault) for one in ROWS)),
+    ]
+
+
+def workers(found: Results) -> list[str]:
+    """One line a point at which workers are killed."""
+
+    def cells(where: str) -> Sequence[object]:
+        done = of(found, f"worker/{where}/")
+        held = [one for one in done if one["held"]]
+        return where, f"{len(held)} of {TIMES}", max((one["taken"] for one in done), default=""), troubles(done)
+
+    return [
+        "## Workers killed",
+        "",
+        "A worker of two gets a SIGKILL: every check has a verdict, the exit code is 3, nothing hangs.",
+        "",
+        *table(("in", "right", "longest run, s", "otherwise"), (cells(where) for where in (*KILLED, LAST))),
+    ]
+
+
+def sandboxes(found: Results) -> list[str]:
+    """Start and end."""
+    ups, kills = of(found, "up/"), of(found, "kill/")
+    seconds = sorted(one["seconds"] for one in ups if "seconds" in one)
+    loads = [one["load"] for one in ups]
+    spread = [seconds[0], statistics.median(seconds), seconds[-1]] if seconds else ["", "", ""]
+    held = [one for one in kills if one["held"]]
+    after = sorted(one["after"] for one in kills if "after" in one)
+    gone = max((one["seconds"] for one in kills if "seconds" in one), default="")
+    files = sum(one.get("files_of_pytest", 0) for one in kills)
+    return [
+        "## The sandbox: up, and gone",
+        "",
+        f"`up`, released, until all of it answers: at most {UP_LIMIT:g} s wanted.",
+        "",
+        *table(
+            ("times", "min, s", "median, s", "max, s", "load at most", "otherwise"),
+            [(f"{len(seconds)} of {UPS}", *spread, max(loads, default=""), troubles(ups))],
+        ),
+        "`pytest --sandbox` gets a SIGKILL at a random moment of each of its first seconds. No process, shared memory,",
+        f"directory, address claim or listening socket of its sandbox may be left {GONE_LIMIT:g} s later. The files",
+        "are those that the killed pytest itself had made in the folder for temporary files.",
+        "",
+        *table(
+            ("nothing left", "killed after, s", "slowest to go, s", "pytest's temporary files", "otherwise"),
+            [(f"{len(held)} of {KILLS}", ", ".join(f"{one:g}" for one in after), gone, files, troubles(kills))],
+        ),
+    ]
+
+
+def repeated(all_of_them: Sequence[Result], found: Results) -> list[str]:
+    """What did not hold at first: a repetition takes its place in the tables, but not out of the world."""
+    earlier = [one for one in all_of_them if not one["held"] and one is not found[one["key"]]]
+    if not earlier:
+        return []
+    told = [(one["key"], one["why"], one["load"], "yes" if found[one["key"]]["held"] else "no") for one in earlier]
+    return ["## Repeated", "", *table(("what", "why", "load", "held later"), told)]
+
+
+def troubles(done: Sequence[Result]) -> str:
+    return "; ".join(sorted({one["why"] for one in done if not one["held"]}))
+
+
+def page(all_of_them: Sequence[Result]) -> str:
+    """The whole page."""
+    found = {one["key"]: one for one in all_of_them}
+    loads = [one["load"] for one in found.values()] or [0]
+    last = max((one["time"] for one in found.values()), default=time.time())
+    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(last))
+    where = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    took = sum(one["taken"] for one in found.values()) / 60
+    return "\n".join(
+        [
+            "# Proof",
+            "",
+            "Written by `make prove`; not by hand.",
+            "",
+            f"{when} UTC, commit `{commit()}`, {where}; load average (1 min) {min(loads)} to {max(loads)}; "
+            f"{took:.0f} minutes in all.",
+            "",
+            *faults(found),
+            *workers(found),
+            *sandboxes(found),
+            *repeated(all_of_them, found),
+        ]
+    )
+
+
+def main() -> int:
+    """0."""
+    text = page(lines())
+    PAGE.write_text(text.rstrip() + "\n")
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Every fault with the stand-ins' own times, and how long after its first public sign the verdict is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import test_faults
+from prove_results import proven
+from sandboxes import Sandbox, sandbox
+from test_faults import ROWS, Row
+
+from seatrial.record import Event, events
+
+pytestmark = [pytest.mark.prove, pytest.mark.timeout(400)]
+
+LIMIT = 20.0
+"""Seconds from the first public sign to the verdict."""
+LONGEST_RUN = 300.0
+SIGNS = {
+    "gateway-down": "ScaledToZero",
+    "builder-scaled-to-zero": "ScaledToZero",
+    "echo-image-missing": "ErrImagePull",
+    "echo-crash-loop": "CrashLoopBackOff",
+    "no-node-fits": "FailedScheduling",
+}
+"""By fault, what the sandbox calls its sign; the sign of the others, the lies, is the first telling, by their name."""
+EVERY_ROW = pytest.mark.parametrize("row", ROWS, ids=[row.fault for row in ROWS])
+
+Start = Callable[[], Sandbox]
+
+
+class FullScale(Sandbox):
+    """A sandbox whose timers are not shortened, so that a run against it does not shorten its waits either."""
+
+    def environment(self) -> dict[str, Any]:
+        """As ever, and what `judged` takes beside it."""
+        return {**super().environment(), "scale": "1", "timeout": LONGEST_RUN}
+
+
+@pytest.fixture(scope="module")
+def full_scale() -> Iterator[Start]:
+    """One sandbox for all rows, once a row asks for it."""
+    with ExitStack() as stack:
+        yield cache(lambda: FullScale(stack.enter_context(sandbox(scale="1")).up))
+
+
+@pytest.fixture(scope="module")
+def without_redis() -> Iterator[Start]:
+    """One sandbox on the RESP stand-in for all rows, its timers shortened: it is for the verdicts, not the times."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(sandbox(SANDBOX_REDIS="none")))
+
+
+@EVERY_ROW
+def test_fault_at_full_scale(full_scale: Start, tmp_path: Path, row: Row) -> None:
+    with proven(f"fault/{row.fault}") as result:
+        one = full_scale()
+        before = len(one.signs())
+        test_faults.test_fault(one, tmp_path, row)
+        [run] = (tmp_path / "runs").iterdir()
+        happened = list(events(run))
+        sign = SIGNS.get(row.fault, row.fault)
+        shown = next(line["time"] for line in one.signs()[before:] if line["sign"] == sign)
+        verdict = next(event for event in happened if event["kind"] == "phase" and event["verdict"] == "fail")
+        asked = max(shown, looked_for(happened, row))
+        result |= {"sign": sign, "check": verdict["check"], "line": verdict["line"]}
+        result["run_seconds"] = round(happened[-1]["time"] - happened[0]["time"], 1)
+        result["seconds"] = round(verdict["time"] - asked, 1)
+        assert result["seconds"] <= LIMIT
+
+
+def looked_for(happened: list[Event], row: Row) -> float:
+    """When the run could first have met a fault that was there before it: the create request, else its start."""
+    if row.fails[0] == "sync_endpoint_serves":
+        posts = (one for one in happened if one["kind"] == "http" and one["method"] == "POST")
+        created = next(one for one in posts if one["path"] == "/v1/model-endpoints")
+        return float(created["time"] - created["ms"] / 1000)
+    return float(happened[0]["time"])
+
+
+@EVERY_ROW
+def test_fault_without_a_real_redis(without_redis: Start, tmp_path: Path, row: Row) -> None:
+    with proven(f"stand-in/{row.fault}"):
+        test_faults.test_fault(without_redis(), tmp_path, row)
