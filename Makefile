@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
-WORKERS ?= 4
+WORKERS ?= 3
 
 .PHONY: setup demo test lint docs prove clean
 
@@ -26,7 +26,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# docs/checks.md, from the checks' docstrings.
+# docs/checks.md and docs/settings.md, from the checks' docstrings and the table of settings.
 docs: $(STAMP)
 	$(BIN)/python -m seatrial docs
 

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     for flag, keywords in options.SETTINGS:
         arguments_of: dict[str, Any] = dict(keywords)
         examine.add_argument(flag, **arguments_of)
-    told = "write docs/checks.md from the checks' docstrings"
+    told = "write docs/checks.md and docs/settings.md"
     commands.add_parser("docs", help=told, description=told)
     given = parser.parse_args(arguments)
     if not __debug__:

@@ -1,4 +1,4 @@
-"""``python -m seatrial docs``: writes docs/checks.md from the checks' docstrings, so that nothing is typed twice."""
+"""``python -m seatrial docs``: writes docs/checks.md and docs/settings.md, so that nothing is typed twice."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 from seatrial.checks import Check
 from seatrial.runbook import DELIVERED, STEPS
+from seatrial.settings import TABLE
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "checks.md"
+CHECKS, SETTINGS = ROOT / "docs" / "checks.md", ROOT / "docs" / "settings.md"
 
 _HEAD = """\
 # The checks
@@ -28,8 +29,35 @@ def checks() -> Iterator[Check]:
                 yield Check.documented(f"tests/{path.name}::{node.name}", ast.get_docstring(node) or "")
 
 
+_SETTINGS_HEAD = """\
+# The settings
+
+Generated from the table in `seatrial/settings.py` by `python -m seatrial docs`. A value comes from, strongest first:
+the command line, the environment, `seatrial.yaml`, the helm values given with `--values`, what is found in the cluster,
+the default. `python -m seatrial doctor` shows every value and where it came from. Durations are in seconds.
+
+```yaml
+# seatrial.yaml, in the directory that pytest is run from, or named with --settings
+endpoint_ready_timeout: 900
+targets:                       # pytest --target prod
+  prod:
+    context: prod-admin
+    auth_token_command: [vault, read, -field=token, secret/model-engine]
+```
+"""
+
+
+def settings() -> str:
+    """The page of settings."""
+    lines = [_SETTINGS_HEAD, "| setting | means | default | environment |", "|---|---|---|---|"]
+    for name, spec in TABLE.items():
+        default = "" if spec.default is None else f"`{spec.default}`"
+        lines.append(f"| `{name}` | {spec.help} | {default} | {f'`{spec.env}`' if spec.env else ''} |")
+    return "\n".join(lines) + "\n"
+
+
 def page() -> str:
-    """The whole page."""
+    """The page of checks."""
     every = list(checks())
     lines = [_HEAD]
     for phase in dict.fromkeys(check.phase for check in every):
@@ -51,7 +79,8 @@ def page() -> str:
 
 
 def write() -> int:
-    """Write the page; the exit code."""
-    PAGE.write_text(page(), encoding="utf-8")
-    print(f"{PAGE.relative_to(ROOT)} is written from {sum(1 for _ in checks())} checks")
+    """Write both pages; the exit code."""
+    CHECKS.write_text(page(), encoding="utf-8")
+    SETTINGS.write_text(settings(), encoding="utf-8")
+    print(f"{CHECKS.relative_to(ROOT)} and {SETTINGS.relative_to(ROOT)} are written")
     return 0

@@ -116,7 +116,8 @@ def suite(folder: Path, *arguments: str, scale: str = SCALE) -> list[str]:
     command = [sys.executable, "-m", "pytest", "--color=no", f"--junitxml={folder / 'junit.xml'}"]
     command += ["-o", f"cache_dir={folder / 'cache'}", "--set", f"record_directory={folder / 'runs'}"]
     memory = f"gateway_memory={15 * float(scale):g}"  # the stand-in's memory is as short as its other times
-    return [*command, "--timeout-factor", scale, "--set", memory, *arguments]
+    patience = f"request_timeout={30 / float(scale):g}"  # a machine that is busy answers late, at any scale
+    return [*command, "--timeout-factor", scale, "--set", memory, "--set", patience, *arguments]
 
 
 def judged(

@@ -27,6 +27,7 @@ def serving(part):
         yield part
     finally:
         asyncio.run_coroutine_threadsafe(part.stop(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), loop).result(10)  # what was just accepted is closed, too
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

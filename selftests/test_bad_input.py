@@ -45,13 +45,14 @@ def kubeconfig(folder: Path, server: str = "https://127.0.0.1:9", *names: str) -
     return str(path)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "n2"])
 @pytest.mark.parametrize(
     ("arguments", "environment", "line"),
     [
         (("--set", "timout_factor=2"), {}, "timeout_factor"),
+        (("--set", "timout_factor=2", "-n", "2"), {}, "timeout_factor"),
         (("--no-cluster",), {"GATEWAY_URL": "gateway.example", **TOKEN, **IMAGE}, "GATEWAY_URL (environment)"),
         ((), {}, "ERROR: there is no kubeconfig, and this is no pod of a cluster; "),
+        (("-n", "2"), {}, "ERROR: there is no kubeconfig, and this is no pod of a cluster; "),
         (("--context", "prod"), {}, "ERROR: the context 'prod' is named, and there is no kubeconfig"),
         (("--no-cluster",), {"GATEWAY_URL": NOWHERE, **IMAGE}, "AUTH_TOKEN"),
         (("--no-cluster",), {"GATEWAY_URL": NOWHERE, **TOKEN}, "MODEL_ENGINE_IMAGE_REPOSITORY"),
@@ -66,8 +67,10 @@ def kubeconfig(folder: Path, server: str = "https://127.0.0.1:9", *names: str) -
     ],
     ids=[
         "unknown-setting",
+        "unknown-setting-n2",
         "malformed-url",
         "no-kubeconfig",
+        "no-kubeconfig-n2",
         "context-without-kubeconfig",
         "no-token",
         "no-image",
@@ -78,9 +81,9 @@ def kubeconfig(folder: Path, server: str = "https://127.0.0.1:9", *names: str) -
     ],
 )
 def test_known_before_anything_runs(
-    tmp_path: Path, workers: tuple[str, ...], arguments: tuple[str, ...], environment: dict[str, str], line: str
+    tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], line: str
 ) -> None:
-    run = judged(tmp_path, *arguments, *workers, HOME=str(tmp_path), **environment)
+    run = judged(tmp_path, *arguments, HOME=str(tmp_path), **environment)
     one_line(run, 4, line)
     assert " passed" not in run.out
     assert run.run == {}

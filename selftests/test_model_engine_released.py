@@ -95,9 +95,11 @@ def standing(endpoints: list[Object]) -> tuple[str, int] | None:
 
 
 def serving(replay: Replay, name: str) -> Object:
-    """The endpoint, once it is READY and has a worker."""
+    """The endpoint, once it is READY and has a worker, and the memory that tasks go by has heard of it, too."""
 
     until(lambda: standing(listed(replay, name)) == ("READY", 1), WAIT)
+    path = f"{replay.url}/v1/model-endpoints/{listed(replay, name)[0]['id']}"
+    until(lambda: request(path, "GET", f"Bearer {replay.user}").body["status"] == "READY", WAIT)
     return listed(replay, name)[0]
 
 

@@ -44,6 +44,7 @@ def found(run: Ended) -> dict[str, tuple[str, str]]:
     return {name: (verdict, cause.partition("/")[0]) for name, (verdict, cause) in checks.items()}
 
 
+@pytest.mark.prove
 def test_red_in_any_order_with_any_number_of_workers(released: Sandbox, tmp_path: Path) -> None:
     with released.broken("echo-image-missing"):
         plain, four, order = at_once(

@@ -154,6 +154,7 @@ def test_up_prints_what_is_promised_and_nothing_is_open_to_others(released):
     assert signs(released) == []
 
 
+@pytest.mark.prove
 def test_released_contract_end_to_end(released):
     with gateway(released) as client:
         assert client.get("/healthz").status_code == 200
@@ -168,6 +169,7 @@ def test_released_contract_end_to_end(released):
     assert signs(released) == []
 
 
+@pytest.mark.prove
 def test_documented_contract_end_to_end_beside_the_other(released, name):
     started = up(f"{name}-documented", "documented", "--ready-after", "10")  # 2 s at this time scale
     assert started["kube_url"].split(".")[1] != released["kube_url"].split(".")[1]
@@ -289,6 +291,7 @@ def test_what_does_not_start_is_said_and_leaves_nothing(name):
     assert trace(f"{name}-broken") == []
 
 
+@pytest.mark.prove
 def test_a_stand_in_for_redis_is_said_loudly(name):
     words = [
         sys.executable,

@@ -66,7 +66,7 @@ def sandboxed(folder: Path, watched: Watched, *arguments: str) -> Ended:
     "arguments",
     [
         ("--sandbox", "tests/test_control_plane.py"),
-        ("--sandbox=documented", "-m", "control_plane"),
+        pytest.param(("--sandbox=documented", "-m", "control_plane"), marks=pytest.mark.prove),
     ],
     ids=["a-path-is-a-path", "words"],
 )

@@ -59,6 +59,7 @@ def test_red(released: Sandbox, tmp_path: Path, fault: str, code: int) -> None:
     quiet(run, tmp_path, released)
 
 
+@pytest.mark.prove
 def test_what_is_left_is_told_without_the_token(released: Sandbox, tmp_path: Path) -> None:
     environment = released.environment() | {"AUTH_TOKEN": TOKEN}
     with released.broken("delete-not-performed"):

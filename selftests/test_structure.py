@@ -88,8 +88,9 @@ def test_every_step_delivered_so_far_has_a_check() -> None:
     assert {check.runbook.removeprefix("R0 ") for check in docs.checks()} == set(DELIVERED)
 
 
-def test_the_page_of_checks_is_as_generated() -> None:
-    assert docs.PAGE.read_text(encoding="utf-8") == docs.page(), "make docs"
+def test_the_pages_are_as_generated() -> None:
+    assert docs.CHECKS.read_text(encoding="utf-8") == docs.page(), "make docs"
+    assert docs.SETTINGS.read_text(encoding="utf-8") == docs.settings(), "make docs"
 
 
 def test_the_steps_are_the_runbooks() -> None:

@@ -79,7 +79,7 @@ class Lifecycle:
         """The gateway's answer to the delete. An endpoint that nobody has built yet is waited for, but not for long."""
         needed(self.create)
         if not self._is_built():
-            self._await_built(self.site.memory + 2 if tried(self, "ready") else 60)
+            self._await_built()
         endpoint_id = self._known_id()
         self._journal(unbuilt=not self._is_built())
         self._deleted = time.monotonic()
@@ -244,11 +244,13 @@ class Lifecycle:
         status = self._newest.get("status", UNBUILT[0])
         return status not in UNBUILT or (status == INITIALIZING and self._objects_seen > 0)
 
-    def _await_built(self, longest: float) -> None:
+    def _await_built(self) -> None:
         """Wait until the builder has been at it: what it makes after a delete, no API can delete any more.
 
-        `longest`: seconds; where it was waited for already, only the gateway's memory can still mend what it says.
+        Where it was waited for already, only the gateway's memory can still mend what it says.
         """
+        waited = tried(self, "ready")
+        longest = self.site.memory + 2 if waited else 60.0
 
         def built() -> None:
             endpoint = self._status()
@@ -256,7 +258,7 @@ class Lifecycle:
             assert self._is_built(), f"status {endpoint.get('status')}"
 
         try:
-            self.site.trial.wait.until(built, longest, what=f"{self.kind} endpoint built", fixed=True)
+            self.site.trial.wait.until(built, longest, what=f"{self.kind} endpoint built", fixed=waited)
         except AssertionError as error:
             self.site.trial.warn(f"{self.name} is deleted before it was built: {error}")
 
