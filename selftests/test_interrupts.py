@@ -73,6 +73,7 @@ def test_ctrl_c_says_what_is_left_and_what_to_type(slow: Sandbox, tmp_path: Path
     assert slow.up["kube_token"] not in run.out
 
 
+@pytest.mark.prove
 def test_a_port_forward_that_breaks_is_opened_again(slow: Sandbox, tmp_path: Path) -> None:
     """The gateway's only pod is deleted while the endpoint is waited for; the log says each reason once."""
 

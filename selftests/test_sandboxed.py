@@ -82,8 +82,10 @@ def test_a_run_ends_its_sandbox(place: Path, tmp_path: Path, arguments: tuple[st
 
 @pytest.mark.parametrize(
     ("number", "arguments", "code"),
-    [(signal.SIGKILL, (), -signal.SIGKILL), (signal.SIGINT, ("--no-cluster",), 2)],
-    ids=["killed", "ctrl-c-over-http"],
+    [
+        pytest.param(signal.SIGKILL, (), -signal.SIGKILL, id="killed"),
+        pytest.param(signal.SIGINT, ("--no-cluster",), 2, id="ctrl-c-over-http", marks=pytest.mark.prove),
+    ],
 )
 def test_a_run_that_is_ended_takes_its_sandbox_along(
     place: Path, tmp_path: Path, number: int, arguments: tuple[str, ...], code: int

@@ -26,82 +26,88 @@ def ran(suite: Suite, workers: tuple[str, ...], check: str, *arguments: str) -> 
     return suite.write(infra=FINE, tier_a=HEAD + check).pytest(*workers, *arguments)
 
 
-@WORKERS
-@pytest.mark.parametrize(
-    ("check", "verdict", "code", "junit", "repeated"),
-    [
-        ("def test_it():\n    assert True is True", "pass", 0, "passed", False),
-        ("def test_it():\n    assert 'mine' == 'theirs'", "fail", 1, "failure", True),
-        (
-            "def test_it():\n    raise Unhealthy(Cause('gateway/down', 'the gateway is down'))",
-            "fail",
-            1,
-            "failure",
-            True,
-        ),
-        (
-            "@pytest.fixture\ndef need():\n    assert 0, 'no endpoint'\ndef test_it(need):\n    pass",
-            "blocked",
-            1,
-            "error",
-            True,
-        ),
-        (
-            "def test_it():\n    raise Blocked(Cause('gateway/down', 'the gateway is down'))",
-            "blocked",
-            1,
-            "error",
-            True,
-        ),
-        ("def test_it():\n    {}['key']", "error (bug)", 3, "error", True),
-        ("def test_it():\n    pytest.skip('because')", "error (bug)", 3, "error", True),
-        ("@pytest.mark.xfail\ndef test_it():\n    assert 0", "fail", 1, "failure", True),
-        ("@pytest.mark.xfail\ndef test_it():\n    assert 1 < 2", "error (bug)", 3, "error", True),
-        (
-            "def test_it():\n    raise NotApplicable('no node shows any sign of a GPU')",
-            "not applicable",
-            0,
-            "skipped",
-            False,
-        ),
-        (
-            "@pytest.fixture\ndef f():\n    yield\n    raise OSError('torn')\ndef test_it(f):\n    assert not f",
-            "error (bug)",
-            3,
-            "error",
-            True,
-        ),
-        (
-            "@pytest.mark.timeout(0.2, method='signal')\ndef test_it():\n    import time; time.sleep(9)",
-            "error (bug)",
-            3,
-            "error",
-            True,
-        ),
-    ],
-    ids=[
-        "pass",
-        "assertion",
-        "unhealthy",
-        "set-up",
-        "blocked-in-body",
-        "KeyError",
-        "bare-skip",
-        "xfail",
-        "xpass",
-        "not-applicable",
-        "teardown",
-        "timeout",
-    ],
-)
-def test_row(
-    suite: Suite, workers: tuple[str, ...], check: str, verdict: str, code: int, junit: str, repeated: bool
-) -> None:
-    ended = ran(suite, workers, check)
-    assert ended.verdicts == {"infra/fine": "pass", "tier_a/it": verdict}, ended.out
-    assert (ended.code, ended.junit["it"], ended.junit["fine"]) == (code, junit, "passed"), ended.out
-    assert ended.lastfailed == ({"it"} if repeated else set())
-    assert ended.run["exit"] == code
+ROWS: dict[str, tuple[str, str, int, str, bool]] = {
+    "pass": ("def test_it():\n    assert True is True", "pass", 0, "passed", False),
+    "assertion": ("def test_it():\n    assert 'mine' == 'theirs'", "fail", 1, "failure", True),
+    "unhealthy": (
+        "def test_it():\n    raise Unhealthy(Cause('gateway/down', 'the gateway is down'))",
+        "fail",
+        1,
+        "failure",
+        True,
+    ),
+    "set_up": (
+        "@pytest.fixture\ndef need():\n    assert 0, 'no endpoint'\ndef test_it(need):\n    pass",
+        "blocked",
+        1,
+        "error",
+        True,
+    ),
+    "blocked_in_body": (
+        "def test_it():\n    raise Blocked(Cause('gateway/down', 'the gateway is down'))",
+        "blocked",
+        1,
+        "error",
+        True,
+    ),
+    "KeyError": ("def test_it():\n    {}['key']", "error (bug)", 3, "error", True),
+    "bare_skip": ("def test_it():\n    pytest.skip('because')", "error (bug)", 3, "error", True),
+    "xfail": ("@pytest.mark.xfail\ndef test_it():\n    assert 0", "fail", 1, "failure", True),
+    "xpass": ("@pytest.mark.xfail\ndef test_it():\n    assert 1 < 2", "error (bug)", 3, "error", True),
+    "not_applicable": (
+        "def test_it():\n    raise NotApplicable('no node shows any sign of a GPU')",
+        "not applicable",
+        0,
+        "skipped",
+        False,
+    ),
+    "teardown": (
+        "@pytest.fixture\ndef f():\n    yield\n    raise OSError('torn')\ndef test_it(f):\n    assert not f",
+        "error (bug)",
+        3,
+        "error",
+        True,
+    ),
+    "timeout": (
+        "@pytest.mark.timeout(0.2, method='signal')\ndef test_it():\n    import time; time.sleep(9)",
+        "error (bug)",
+        3,
+        "error",
+        True,
+    ),
+}
+"""By what a check does: text, verdict, the exit code of a run with it, JUnit's word, whether --lf repeats it."""
+
+
+def row_holds(ended: Ended, name: str, row: tuple[str, str, int, str, bool]) -> None:
+    _, verdict, _, junit, repeated = row
+    assert ended.verdicts[f"{name}/{name}"] == verdict, ended.out
+    assert ended.junit[name] == junit, ended.out
+    assert (name in ended.lastfailed) == repeated, ended.out
+
+
+def named(check: str, name: str) -> str:
+    return HEAD + check.replace("def test_it(", f"def test_{name}(")
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_row(suite: Suite, name: str) -> None:
+    ended = suite.write(infra=FINE, **{name: named(ROWS[name][0], name)}).pytest()
+    row_holds(ended, name, ROWS[name])
+    assert (ended.code, ended.run["exit"], ended.junit["fine"]) == (ROWS[name][2], ROWS[name][2], "passed"), ended.out
+
+
+def test_every_row_with_workers(suite: Suite) -> None:
+    suite.write(infra=FINE, **{name: named(row[0], name) for name, row in ROWS.items()})
+    ended = suite.pytest("-n", "2")
+    for name, row in ROWS.items():
+        row_holds(ended, name, row)
+    assert (ended.code, ended.junit["fine"]) == (1, "passed")
+
+
+@pytest.mark.parametrize("name", ["pass", "KeyError", "not_applicable"])
+def test_exit_code_with_workers(suite: Suite, name: str) -> None:
+    assert suite.write(infra=FINE, **{name: named(ROWS[name][0], name)}).pytest("-n", "2").code == ROWS[name][2]
 
 
 @WORKERS
