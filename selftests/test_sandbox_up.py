@@ -237,6 +237,7 @@ def test_break_without_a_fault_lists_them_with_what_they_break():
     assert listed["gateway-down"].startswith("The gateway's Deployment has no replicas")
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("victim", ["parent", "supervisor", "starting"])
 def test_a_sandbox_whose_owner_is_killed_leaves_nothing(name, victim):
     """SIGKILL of the process it follows (later, and while it starts), and of its own."""
