@@ -93,15 +93,13 @@ class Controller:
             self.hand_over |= {"run": run.id, "directory": str(run.directory)}
             needs = frozenset(name for item in session.items for name in getattr(item, "fixturenames", ()))
             writes = any(item.get_closest_marker("writes") for item in session.items) and not settings.read_only
-            record = Record(run)
+            record = _record(run)
             trial = Trial(run, settings, record, needs, writes, Progress(self.config, record=record))
             self.config.stash[TRIAL] = trial
             trial.record.event("run", id=run.id, checks=[vars(check) for check in self.checks.values()])
             lines = self._target(trial)
         except BadSettings as error:
             raise pytest.UsageError(_one_line(error)) from None
-        except OSError as error:
-            raise pytest.UsageError(f"the record cannot be written: {error} (record_directory)") from None
         tried_out = [report.SANDBOX] if "sandbox" in self.hand_over else []
         self.head = [
             *tried_out,
@@ -246,6 +244,13 @@ class Controller:
         if terminal := self.config.pluginmanager.get_plugin("terminalreporter"):
             for line in lines:
                 terminal.write_line(line)
+
+
+def _record(run: Run) -> Record:
+    try:
+        return Record(run)
+    except OSError as error:
+        raise pytest.UsageError(f"the record cannot be written: {error} (record_directory)") from None
 
 
 def _one_line(error: BadSettings) -> str:

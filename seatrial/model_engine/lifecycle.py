@@ -336,7 +336,9 @@ class Lifecycle:
     def _journal(self, **how: Any) -> None:
         """Say in the journal what there is to remove, and how a user would do it."""
         self._how |= how
-        self._how["type"] = removal.instructions(self.site, self.name, self._how.get("id", ""))
+        self._how["type"] = removal.instructions(
+            self.site, self.name, self._how.get("id", ""), self.objects if self.site.kube else None
+        )
         self._entry = self.site.trial.journal.intend("endpoint", self.name, **self._how)
 
     def _settle(self, word: str) -> None:

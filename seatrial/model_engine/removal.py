@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatrial.journal import Entry
 from seatrial.model_engine import site as sites
 from seatrial.model_engine.client import ORDERS, Contract, Object
-from seatrial.model_engine.objects import KINDS, Objects
+from seatrial.model_engine.objects import Objects
 from seatrial.model_engine.site import Site
 from seatrial.trial import Trial
 from seatrial.verdict import Refused
@@ -69,8 +69,11 @@ def orders(site: Site) -> tuple[str, ...]:
     return ("",) if site.engine.contract is Contract.DOCUMENTED else (*ORDERS, "")
 
 
-def instructions(site: Site, name: str, endpoint_id: str) -> str:
-    """What a user types to remove an endpoint of ours that this run could not; the token stays in their shell."""
+def instructions(site: Site, name: str, endpoint_id: str, objects: Objects | None = None) -> str:
+    """What a user types to remove an endpoint of ours that this run could not; the token stays in their shell.
+
+    `objects`: the endpoint's, where there is a cluster; they know which kinds there are.
+    """
     settings, kube, release = site.trial.settings, site.kube, site.release
     url = settings.gateway_url or "http://localhost:8080"
     lines = []
@@ -84,8 +87,8 @@ def instructions(site: Site, name: str, endpoint_id: str) -> str:
     else:
         lines.append(f"curl {token} '{url}/v1/model-endpoints?name={name}'")
         lines.append(f"curl -X DELETE {token} {url}/v1/model-endpoints/<its id>")
-    if kube is not None:
-        kinds = ",".join(str(kind) for kind in Objects(kube, site.namespace, name).kinds or KINDS)
+    if kube is not None and objects is not None:
+        kinds = ",".join(str(kind) for kind in objects.kinds)
         lines.append(f"{kube.kubectl} -n {site.namespace} delete {kinds} -l endpoint_name={name}")
     return "\n".join(lines)
 
