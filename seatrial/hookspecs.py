@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from seatrial.journal import Entry
 from seatrial.trial import Trial
 
-Cleaner = Callable[[Trial, Entry], None]
-"""Deletes what a journal entry stands for and returns once it is gone; raises, saying what is left, if it is not."""
+Cleaner = Callable[[Trial, Entry], list[str] | None]
+"""Deletes what a journal entry stands for and returns once it is gone; raises, saying what is left, if it is not.
+
+It may return lines about what is terminating, each with its deadline: that needs no more work.
+"""
+
+Finder = Callable[[Trial], Iterable[Entry]]
+"""Finds what runs of ours have made, of any run, by name and label, as journal entries that its cleaner takes.
+
+An entry's `name` ends with the id of its run, or `how` has it as ``run``; `how` may have the ``expires`` of the thing
+(RFC 3339). It raises, saying why, where it may not look or nobody answers; what it gave before that counts.
+"""
 
 
 @pytest.hookspec
@@ -25,3 +35,8 @@ def pytest_seatrial_target(trial: Trial) -> list[str] | None:
 @pytest.hookspec
 def pytest_seatrial_cleaners() -> dict[str, Cleaner]:  # type: ignore[empty-body]
     """What removes each kind of journal entry."""
+
+
+@pytest.hookspec
+def pytest_seatrial_finders() -> dict[str, Finder]:  # type: ignore[empty-body]
+    """What finds things of ours of each kind, for ``python -m seatrial sweep``."""

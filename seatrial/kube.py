@@ -7,6 +7,8 @@ import contextlib
 import json
 import os
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,6 +50,7 @@ class Kube:
         """`timeout`: seconds for a whole answer. With `read_only` nothing is created, changed or deleted."""
         self._credentials, self._record, self._timeout, self._read_only = credentials, record, timeout, read_only
         self._clients = [credentials.client(timeout)]
+        self._ahead = timedelta()
 
     @classmethod
     def connect(
@@ -91,6 +94,10 @@ class Kube:
     def kubectl(self) -> str:
         """The beginning of a kubectl command to copy: ``kubectl --context prod``."""
         return self._credentials.kubectl
+
+    def now(self) -> datetime:
+        """The time by the API server's clock, as its last answer told it; by our own before the first."""
+        return datetime.now(UTC) + self._ahead
 
     def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         """One object."""
@@ -196,6 +203,7 @@ class Kube:
                 self._renew()
                 response = self._send(method, asked.path, **request)
             status = response.status_code
+            self._hear_the_clock(response)
         except httpx.HTTPError as error:
             raise unreachable(self._credentials.server, error, self._timeout) from error
         finally:
@@ -207,6 +215,10 @@ class Kube:
         if error_or_none is not None:
             raise error_or_none
         return response
+
+    def _hear_the_clock(self, response: httpx.Response) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._ahead = parsedate_to_datetime(response.headers["Date"]) - datetime.now(UTC)
 
     def _send(
         self,

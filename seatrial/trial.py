@@ -7,10 +7,11 @@ from functools import cached_property
 
 import pytest
 
+from seatrial import kinds
 from seatrial.journal import Journal
 from seatrial.record import Record
-from seatrial.run import Run
-from seatrial.settings import Settings
+from seatrial.run import Run, started
+from seatrial.settings import TABLE, Settings
 from seatrial.wait import Unwatched, Wait, Watcher
 
 
@@ -40,6 +41,13 @@ class Trial:
     def wait(self) -> Wait:
         """The one loop, with this run's factor."""
         return Wait(self.settings.timeout_factor, self.settings.settle, self.watcher or Unwatched())
+
+    @property
+    def expires(self) -> float:
+        """When nothing of this run can be needed any more, in seconds since 1970: its start, all timeouts, an hour."""
+        settings = self.settings
+        timeouts: float = sum(getattr(settings, name) for name, spec in TABLE.items() if spec.kind is kinds.seconds)
+        return started(self.run.id) + timeouts * max(1.0, settings.timeout_factor) + 3600
 
     def note(self, line: str) -> None:
         """Something that a reader of the verdict should know; listed at the end."""
