@@ -13,6 +13,9 @@ from xdist.workermanage import WorkerController
 
 from seatrial.checks import phase_of
 
+ORDER = ("preflight", "infra", "control_plane", "tier_a")
+"""As the runbook has them: what a phase needs is looked at before it. Others follow, by name."""
+
 
 def register(config: pytest.Config) -> None:
     """Declare a marker for every phase, so that ``-m`` knows them and a misspelt one is refused."""
@@ -25,6 +28,11 @@ def mark(items: Iterable[pytest.Item]) -> None:
     """Give each check the marker of its phase."""
     for item in items:
         item.add_marker(phase_of(item.nodeid))
+
+
+def sort(items: list[pytest.Item]) -> None:
+    """Put the phases into their order; within one the checks stay in theirs."""
+    items.sort(key=lambda item: _place(phase_of(item.nodeid)))
 
 
 def refuse_unknown_markers(config: pytest.Config) -> None:
@@ -44,10 +52,13 @@ def refuse_unknown_markers(config: pytest.Config) -> None:
         )
 
 
+def _place(phase: str) -> tuple[int, str]:
+    return ORDER.index(phase) if phase in ORDER else len(ORDER), phase
+
+
 def _modules(config: pytest.Config) -> list[Path]:
-    return sorted(
-        path for folder in config.getini("testpaths") for path in (config.rootpath / folder).glob("test_*.py")
-    )
+    found = (path for folder in config.getini("testpaths") for path in (config.rootpath / folder).glob("test_*.py"))
+    return sorted(found, key=lambda path: _place(phase_of(path.name)))
 
 
 class PhaseScheduling(LoadFileScheduling):  # type: ignore[misc]

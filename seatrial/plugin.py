@@ -51,8 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Phases are modules."""
+    """Phases are modules, and have an order."""
     phases.mark(items)
+    phases.sort(items)
 
 
 @pytest.fixture(scope="session")

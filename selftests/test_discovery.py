@@ -10,15 +10,16 @@ import pytest
 from api_server import Api
 
 from seatrial.kube import Kube
-from seatrial.model_engine.discovery import discover
+from seatrial.model_engine.discovery import autoscaler, discover
 from seatrial.record import Record
-from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SERVICES
+from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SERVICES, STATEFUL_SETS
 from seatrial.run import Run
 from seatrial.settings import Settings
 from seatrial.verdict import BadSettings
 
 GATEWAY = ["python", "-m", "model_engine_server.entrypoints.start_fastapi_server"]
 BUILDER = ["celery", "--app=model_engine_server.service_builder", "worker"]
+AUTOSCALER = ["ddtrace-run", "python", "-m", "model_engine_server.core.celery.celery_autoscaler"]
 CACHER = ["python", "-m", "model_engine_server.entrypoints.k8s_cache"]
 
 
@@ -82,6 +83,25 @@ def test_a_release_under_any_name(kube: Kube) -> None:
     assert known.source("endpoint_namespace") == "discovered in ConfigMap models/llm-service-config"
     assert known.model_engine_image_repository == "registry.local:5000/me"
     assert known.model_engine_image_tag == "1.9"
+
+
+def test_what_stands_beside_the_deployments(kube: Kube) -> None:
+    release(kube, "llm")
+    found = discover(kube, settings())
+    assert (found.fullname, found.container("cacher"), found.service_account("gateway")) == ("llm", "main", "default")
+    assert found.config_map("service-config") == "llm-service-config"
+    assert found.config_map("service-template-config") is None
+    assert autoscaler(kube, found) is None
+    labels = {"app": "celery-autoscaler-sqs"}
+    spec = {"containers": [{"name": "main", "image": "me:1", "args": AUTOSCALER}]}
+    body = {
+        "metadata": {"name": "celery-autoscaler-sqs"},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}},
+    }
+    kube.create(STATEFUL_SETS, body, "models")
+    stands = autoscaler(kube, found)
+    assert stands is not None
+    assert stands["metadata"]["name"] == "celery-autoscaler-sqs"
 
 
 def test_the_documented_labels_where_the_commands_say_nothing(kube: Kube) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from seatrial.kube import Kube, NotFound, Object
-from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES
+from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES, STATEFUL_SETS, Resource
 from seatrial.settings import Settings
 from seatrial.verdict import BadSettings, Refused
 
@@ -17,9 +17,10 @@ RUNS = {
     "gateway": "start_fastapi_server",
     "builder": "--app=model_engine_server.service_builder",
     "cacher": "entrypoints.k8s_cache",
+    "autoscaler": "model_engine_server.core.celery.celery_autoscaler",
 }
 """What the command line of each component's container holds, in the chart as released."""
-LABELLED = {name: f"model-engine-{name}" for name in RUNS}
+LABELLED = {name: f"model-engine-{name}" for name in RUNS} | {"autoscaler": "model-engine-celery-autoscaler"}
 """The ``app`` label of each component, as the runbook has it."""
 
 
@@ -27,8 +28,9 @@ LABELLED = {name: f"model-engine-{name}" for name in RUNS}
 class Release:
     """One deployment of Model Engine.
 
-    `components`: Deployments by what they are; a part that was not found is not in it. `service` and `port`: the
-    gateway's. `chart`: the label ``helm.sh/chart``. `images`: image ids that the components' pods run.
+    `components`: Deployments by what they are; a part that was not found is not in it (`autoscaler` finds the
+    StatefulSet, which not every run looks at). `service` and `port`: the gateway's. `chart`: the label
+    ``helm.sh/chart``. `images`: image ids that the components' pods run.
     """
 
     namespace: str
@@ -45,6 +47,33 @@ class Release:
     def name(self, component: str) -> str:
         """The Deployment's name."""
         return str(self.components[component]["metadata"]["name"])
+
+    def resource(self, component: str) -> Resource:
+        """Which kind of object the component is."""
+        return STATEFUL_SETS if component == "autoscaler" else DEPLOYMENTS
+
+    def container(self, component: str) -> str:
+        """The name of the container that is the product's: a sidecar may stand beside it."""
+        return str(container(self.components[component], component)["name"])
+
+    def service_account(self, component: str) -> str:
+        """Under which service account its pods run."""
+        spec = self.components[component]["spec"]["template"]["spec"]
+        return str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
+
+    @property
+    def fullname(self) -> str:
+        """What the chart's other objects are named after."""
+        return self.name("gateway").removesuffix("-gateway")
+
+    def config_map(self, holds: str) -> str | None:
+        """The ConfigMap that the gateway mounts and that holds the key `holds`, or whose name ends so."""
+        volumes = self.components["gateway"]["spec"]["template"]["spec"].get("volumes") or []
+        maps = [one["configMap"] for one in volumes if "configMap" in one]
+        for one in maps:
+            if one["name"].endswith(f"-{holds}") or holds in {item["key"] for item in one.get("items") or []}:
+                return str(one["name"])
+        return None
 
     def labels(self, component: str) -> str:
         """The selector of a component's pods."""
@@ -105,10 +134,21 @@ def _command(container: Object) -> str:
     return " ".join([*(container.get("command") or []), *(container.get("args") or [])])
 
 
-def _container(gateway: Object) -> Object:
-    """The container that is the gateway: a sidecar may stand before it."""
-    containers: list[Object] = gateway["spec"]["template"]["spec"]["containers"]
-    return next((one for one in containers if RUNS["gateway"] in _command(one)), containers[0])
+def container(workload: Object, component: str) -> Object:
+    """The container of `workload` that is the component: a sidecar may stand before it."""
+    containers: list[Object] = workload["spec"]["template"]["spec"]["containers"]
+    return next((one for one in containers if RUNS[component] in _command(one)), containers[0])
+
+
+def autoscaler(kube: Kube, release: Release) -> Object | None:
+    """The Celery autoscaler's StatefulSet: the only one in the namespace, or the one that is called after the release.
+
+    Its name has the broker's and no release's in it, so that two releases in one namespace share it.
+    """
+    found = _running(kube.list(STATEFUL_SETS, release.namespace, empty_ok=True), "autoscaler")
+    account = release.service_account("gateway")
+    own = [one for one in found if one["spec"]["template"]["spec"].get("serviceAccountName") == account]
+    return next(iter(own or found), None)
 
 
 def _app(deployment: Object) -> str:
@@ -125,7 +165,7 @@ def _release(kube: Kube, gateway: Object, settings: Settings) -> Release:
         if found := _same_release(_running(beside, component), gateway, component, alone=alone):
             components[component] = found
     service, port = _service(kube, gateway, where)
-    image = _container(gateway)["image"]
+    image = container(gateway, "gateway")["image"]
     repository, _, tag = image.partition("@")[0].rpartition(":")
     found_settings: dict[str, tuple[Any, str]] = {"namespace": (namespace, where)}
     if repository and "/" not in tag:

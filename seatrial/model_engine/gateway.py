@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from seatrial.forward import Forward
 from seatrial.http import Http
 from seatrial.kube import Kube
-from seatrial.model_engine import health
 from seatrial.model_engine.discovery import Release
+from seatrial.model_engine.health import gateway as gateway_health
 from seatrial.record import Record
 from seatrial.resolves import check_resolves
 from seatrial.settings import Settings
@@ -67,7 +67,7 @@ def _http(
         """Raise what the cluster, or the port-forward, knows of a connection that broke."""
         if kube is not None and release is not None:
             with contextlib.suppress(NotJudged):
-                if cause := health.gateway(kube, release):
+                if cause := gateway_health.trouble(kube, release):
                     raise Unhealthy(cause)
         if forward is not None:
             forward.explain()

@@ -11,8 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from seatrial.journal import Entry
-from seatrial.model_engine import health, removal
+from seatrial.model_engine import removal
 from seatrial.model_engine.client import ORDERS, Contract, Object, field_of, terminal
+from seatrial.model_engine.health import builder as builder_health
+from seatrial.model_engine.health import endpoint as endpoint_health
 from seatrial.model_engine.objects import Objects
 from seatrial.model_engine.removal import INITIALIZING, UNBUILT
 from seatrial.model_engine.site import Site
@@ -221,7 +223,7 @@ class Lifecycle:
         if self.site.kube is None:
             return None
         try:
-            return health.serving(self.site.kube, self.site.namespace, self.name)
+            return endpoint_health.serving(self.site.kube, self.site.namespace, self.name)
         except Refused:
             return None
 
@@ -231,9 +233,9 @@ class Lifecycle:
         if kube is None or release is None:
             return None
         with contextlib.suppress(Refused):
-            if cause := health.endpoint(kube, self.site.namespace, self.name):
+            if cause := endpoint_health.trouble(kube, self.site.namespace, self.name):
                 return cause
-            return health.builder(kube, release) if any(word in reason for word in UNBUILT) else None
+            return builder_health.trouble(kube, release) if any(word in reason for word in UNBUILT) else None
         return None
 
     def _is_built(self) -> bool:
