@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from seatrial import cleanup, options, report, sandboxed
+from seatrial import cleanup, declaration, options, report, sandboxed
 from seatrial.checks import Check
 from seatrial.journal import Entry, open_entries
 from seatrial.outcome import Outcome
@@ -84,7 +84,7 @@ class Controller:
         if not session.items or session.testsfailed:
             return
         try:
-            self.hand_over |= sandboxed.start(self.config)
+            self.hand_over |= sandboxed.start(self.config) | declaration.inherited(self.config)
             settings = Settings.load(
                 {**options.given(self.config), **self.hand_over}, os.environ, self.config.invocation_params.dir
             )
@@ -94,7 +94,9 @@ class Controller:
             needs = frozenset(name for item in session.items for name in getattr(item, "fixturenames", ()))
             writes = any(item.get_closest_marker("writes") for item in session.items) and not settings.read_only
             record = _record(run)
-            trial = Trial(run, settings, record, needs, writes, Progress(self.config, record=record))
+            declared = declaration.markers(self.config, session.items)
+            self.hand_over["declared"] = sorted(declared)
+            trial = Trial(run, settings, record, needs, writes, declared, Progress(self.config, record=record))
             self.config.stash[TRIAL] = trial
             trial.record.event("run", id=run.id, checks=[vars(check) for check in self.checks.values()])
             lines = self._target(trial)
@@ -215,6 +217,7 @@ class Controller:
             lost=self.workers.lost,
             code=code,
         )
+        declaration.remember(self.config, trial)
         trial.record.event("end", code=code)
         trial.record.close()
         path = trial.run.directory / "run.json"

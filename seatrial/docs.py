@@ -39,6 +39,11 @@ the default. `python -m seatrial doctor` shows every value and where it came fro
 ```yaml
 # seatrial.yaml, in the directory that pytest is run from, or named with --settings
 endpoint_ready_timeout: 900
+expect: {cloud: aws, gpu: none, registries: [registry.example]}    # expected and absent is a failure
+overlays:                      # JSON merge patches on what is in payloads/; lists of named things merge by name
+  probe/pod:
+    metadata: {labels: {team: infra}}
+    spec: {tolerations: [{key: pool, operator: Exists}], imagePullSecrets: [{name: mirror}]}
 targets:                       # pytest --target prod
   prod:
     context: prod-admin
@@ -51,7 +56,7 @@ def settings() -> str:
     """The page of settings."""
     lines = [_SETTINGS_HEAD, "| setting | means | default | environment |", "|---|---|---|---|"]
     for name, spec in TABLE.items():
-        default = "" if spec.default is None else f"`{spec.default}`"
+        default = "" if spec.default in (None, {}) else f"`{spec.default}`"
         lines.append(f"| `{name}` | {spec.help} | {default} | {f'`{spec.env}`' if spec.env else ''} |")
     return "\n".join(lines) + "\n"
 

@@ -159,6 +159,8 @@ def _shown(name: str, value: Any) -> str:
             return "yes" if value else "no"
         case float():
             return f"{value:g}{' s' if TABLE[name].kind is kinds.seconds else ''}"
+        case Mapping():
+            return ", ".join(value) or "-"
         case tuple():
             return masked(" ".join(map(str, value)))
         case _:

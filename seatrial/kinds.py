@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
+
 from seatrial.secret import Secret
 
 Kind = Callable[[Any, Path], Any]
@@ -33,7 +35,7 @@ class Malformed(ValueError):
 def text(value: Any, _base: Path) -> str:
     """Any text on one line; a runbook's placeholder that nobody filled in is none."""
     if not isinstance(value, str):
-        raise Malformed(f"is {_in_yaml(value)} in YAML, not text", "put it in quotes")
+        raise Malformed(f"is {in_yaml(value)} in YAML, not text", "put it in quotes")
     found = value.strip()
     if not found or len(found.splitlines()) > 1:
         raise Malformed("has more than one line" if found else "is empty", "give it on one line")
@@ -175,6 +177,21 @@ def _number(value: Any, base: Path, do: str) -> float:
     return found
 
 
-def _in_yaml(value: Any) -> str:
+def of_yaml(value: Any, do: str) -> dict[str, Any]:
+    """A mapping, as YAML has it, or written as YAML on one line; `do` says how."""
+    found = value
+    if isinstance(value, str):
+        try:
+            found = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):
+            raise Malformed("is no YAML", do) from None
+    if not isinstance(found, dict):
+        raise Malformed(f"is {in_yaml(found)}, not a mapping", do)
+    return found
+
+
+def in_yaml(value: Any) -> str:
+    """What YAML made of something, in words."""
     kinds = {bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
+    kinds |= {str: "a text", type(None): "nothing"}
     return kinds.get(type(value), f"a {type(value).__name__}")

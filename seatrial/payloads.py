@@ -1,22 +1,71 @@
-"""Every byte we send is data: a JSON file in payloads/, with ``${names}`` that are filled in."""
+"""What we send is data: a JSON file in payloads/, its ``${names}`` filled in, the user's overlay on top."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 from typing import Any
+
+from seatrial.kinds import Malformed, in_yaml, of_yaml
+from seatrial.merge import merged
+from seatrial.suggest import instead
 
 ROOT = Path(__file__).parent.parent / "payloads"
 
+Overlays = Mapping[str, Mapping[str, Any]]
+"""A merge patch for each payload path, from the setting of that name."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+NONE: Overlays = MappingProxyType({})
 
-def payload(path: str, /, **values: str) -> Any:
-    """The payload ``payloads/<path>.json`` with `values` in it; KeyError for a name that nobody filled in."""
+
+def payload(path: str, overlays: Overlays = NONE, /, **values: str) -> Any:
+    """The payload ``payloads/<path>.json`` with `values` in it and its overlay on top.
+
+    KeyError for a name that nobody filled in; in an overlay nothing is filled in.
+    """
     raw = json.loads((ROOT / f"{path}.json").read_text(encoding="utf-8"))
-    return _filled(raw, values)
+    return overlaid(path, _filled(raw, values), overlays)
 
 
-def _filled(value: Any, values: dict[str, str]) -> Any:
+def overlaid(path: str, made: Any, overlays: Overlays) -> Any:
+    """`made`, which stands for the payload `path`, with the user's overlay on top; for what is finished in code."""
+    patch = overlays.get(path)
+    return merged(made, patch, named=True) if patch else made
+
+
+def known() -> list[str]:
+    """The path of every payload."""
+    return sorted(str(path.relative_to(ROOT).with_suffix("")) for path in ROOT.rglob("*.json"))
+
+
+def overlays(value: Any, _base: Path) -> dict[str, dict[str, Any]]:
+    """The kind of setting that maps payload paths to JSON merge patches."""
+    do = "write it like {probe/pod: {spec: {nodeSelector: {pool: cpu}}}}"
+    found = of_yaml(value, do)
+    for path, patch in found.items():
+        if path not in known():
+            raise Malformed(f"names no payload: there is no payloads/{path}.json", instead(str(path), known()))
+        if not isinstance(patch, dict):
+            raise Malformed(f"holds {in_yaml(patch)} for {path}, not a mapping", do)
+        _refuse_ours(path, patch)
+    return found
+
+
+def _refuse_ours(path: str, patch: Mapping[str, Any]) -> None:
+    """By its name and our labels a thing of ours is found again, and removed."""
+    metadata = patch.get("metadata") or {}
+    labels = (metadata.get("labels") or {}) if isinstance(metadata, dict) else {}
+    ours = [name for name in ("name",) if name in patch]
+    ours += [f"metadata.{name}" for name in ("name", "namespace", "seatrial_run") if name in metadata]
+    ours += [one for one in map(str, labels) if one.startswith("seatrial.dev/") or one == MANAGED_BY]
+    if ours:
+        raise Malformed(f"sets {', '.join(ours)} of {path}, by which what we make is found again", "leave it away")
+
+
+def _filled(value: Any, values: Mapping[str, str]) -> Any:
     match value:
         case str():
             return Template(value).substitute(values)

@@ -70,4 +70,6 @@ def _join(config: pytest.Config) -> None:
     run = Run(given["run"], Path(given["directory"]), worker["workerid"])
     settings = Settings.load({**options.given(config), **given}, os.environ, config.invocation_params.dir)
     record = Record(run)
-    config.stash[TRIAL] = Trial(run, settings, record, watcher=Progress(config, run.worker, record=record))
+    declared = frozenset(given["declared"])
+    watcher = Progress(config, run.worker, record=record)
+    config.stash[TRIAL] = Trial(run, settings, record, declared=declared, watcher=watcher)

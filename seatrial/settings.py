@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
-from seatrial import kinds
+from seatrial import kinds, payloads
+from seatrial.expectations import Expected, expected
 from seatrial.kinds import Malformed
 from seatrial.secret import Secret, Token
 from seatrial.sources import Given, Place, Spec, layers
@@ -54,6 +55,10 @@ class Settings:
         Spec(kinds.seconds, "for which a process of the gateway remembers; timeout_factor is not for it", default=15),
     ]
     settle: Annotated[float, Spec(kinds.seconds, "that trouble must hold before it ends a wait", default=15)]
+    overlays: Annotated[
+        payloads.Overlays, Place(payloads.overlays, "merge patches for what is sent, by payload path", default={})
+    ]
+    expect: Annotated[Expected, Place(expected, "what must be there: cloud, gpu, products, registries", default={})]
     record_directory: Annotated[Path, Spec(kinds.path, "where the runs' records go", default=".seatrial")]
 
     token: Token = field(repr=False, compare=False)

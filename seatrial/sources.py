@@ -55,13 +55,16 @@ def layers(
 ) -> Iterator[Layer]:
     """Every layer but discovery and the defaults; `BadSettings` for a setting that does not exist.
 
-    ``options["sandbox"]`` holds what a sandbox says about itself. Beside it only the command line may say which
+    ``options["inherited"]`` holds what the run that ``--lf`` repeats declared on its command line;
+    ``options["sandbox"]`` what a sandbox says about itself. Beside it only the command line may say which
     deployment is meant: what environment and files say is about another one.
     """
     typed = [_options(options, cwd), _sets(specs, options.get("set") or [], cwd)]
     sandbox = options.get("sandbox") or {}
     if sandbox:
         _one_place(specs, sandbox, typed)
+    inherited = options.get("inherited") or {}
+    typed.append({name: Given(value, "the run that --lf repeats", cwd) for name, value in inherited.items()})
     kept = [_environment(specs, environ, cwd), *_file(specs, options, cwd), _values(options, cwd)]
     yield from typed
     if sandbox:

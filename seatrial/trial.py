@@ -8,6 +8,7 @@ from functools import cached_property
 import pytest
 
 from seatrial import kinds
+from seatrial.expectations import Scope
 from seatrial.journal import Journal
 from seatrial.record import Record
 from seatrial.run import Run, started
@@ -18,7 +19,8 @@ from seatrial.wait import Unwatched, Wait, Watcher
 @dataclass
 class Trial:
     """`needs`: the names of all fixtures that the selected checks ask for, directly or not; it says what the run needs.
-    `writes`: whether one of them may create or delete something.
+    `writes`: whether one of them may create or delete something. `declared`: the phases, clouds and vendors that ``-m``
+    says must be there.
 
     After a signal `interrupted` is set: finalizers then do nothing, the controller settles the journal.
     `settings` start as the user gave them; discovery fills in what is left.
@@ -29,6 +31,7 @@ class Trial:
     record: Record
     needs: frozenset[str] = frozenset()
     writes: bool = False
+    declared: frozenset[str] = frozenset()
     watcher: Watcher | None = None
     interrupted: bool = False
 
@@ -36,6 +39,11 @@ class Trial:
     def journal(self) -> Journal:
         """What this process makes, on disk before it is made."""
         return Journal(self.record)
+
+    @property
+    def scope(self) -> Scope:
+        """What must be there, since the run declares it."""
+        return Scope(self.settings.expect, self.declared)
 
     @property
     def wait(self) -> Wait:

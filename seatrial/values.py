@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from seatrial import merge
 from seatrial.verdict import BadSettings
 from seatrial.yaml_file import mapping
 
@@ -28,7 +29,7 @@ def merged(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str]]:
     givers: dict[str, str] = {}
     for file in files:
         found = mapping(file, "--values")
-        values = _merge(values, found)
+        values = merge.merged(values, found)
         givers |= {path: file.name for path, _, _ in HELM if _look(found, path, file.name) is not None}
     return values, givers
 
@@ -42,19 +43,6 @@ def settings(files: Sequence[Path]) -> dict[str, tuple[str, str]]:
         if found not in (None, ""):
             given.setdefault(setting, (form.format(found), f"{givers[path]}: {path} (--values)"))
     return given
-
-
-def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    out = dict(under)
-    for key, value in over.items():
-        below = out.get(key)
-        if value is None:
-            out.pop(key, None)
-        elif isinstance(value, dict):
-            out[key] = _merge(below if isinstance(below, dict) else {}, value)
-        else:
-            out[key] = value
-    return out
 
 
 def _look(values: dict[str, Any], path: str, file: str) -> Any:

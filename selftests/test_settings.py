@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from seatrial import mask, runbook
+from seatrial.payloads import overlaid, payload
 from seatrial.resolves import check_resolves
 from seatrial.secret import Secret, Token
 from seatrial.settings import TABLE, Settings
 from seatrial.verdict import BadSettings
 
+ECHO = "model_engine/released/echo_endpoint"
 REQUIREMENTS = "SEATRIAL_REQUIREMENTS"
 
 
@@ -77,22 +80,18 @@ def test_every_value_knows_its_source(tmp_path: Path, values: list[str]) -> None
     environ = {"GATEWAY_URL": "http://localhost:8080/", "NAMESPACE": ""}
     given = {"set": ["settle=3"], "timeout_factor": "0.5", "read_only": True, "no_cluster": False, "target": "prod"}
     settings = load(tmp_path, environ, values=values, **given)
-    assert {name: settings.source(name) for name, _, source in settings.rows() if source != "not given"} == {
+    assert {name: settings.source(name) for name in settings.given} | {
+        "task_timeout": settings.source("task_timeout")
+    } == {
         "target": "--target",
         "context": "seatrial.yaml: targets.prod.context",
-        "no_cluster": "default",
         "read_only": "--read-only",
         "endpoint_namespace": "values.yaml: config.values.launch.endpoint_namespace (--values)",
         "gateway_url": "GATEWAY_URL (environment)",
         "contract": "seatrial.yaml: contract",
         "timeout_factor": "--timeout-factor",
         "settle": "--set settle=…",
-        "request_timeout": "default",
         "task_timeout": "default",
-        "endpoint_ready_timeout": "default",
-        "endpoint_ready_warning": "default",
-        "gateway_memory": "default",
-        "record_directory": "default",
     }
     assert (settings.gateway_url, settings.settle, settings.timeout_factor) == ("http://localhost:8080", 3.0, 0.5)
     assert settings.longest_check() == (1500 + 60 + 30) * 0.5
@@ -198,6 +197,22 @@ def test_what_a_sandbox_says_is_mixed_with_no_other_deployment(tmp_path: Path) -
             "auth_token_command='a-real-secret",
             "auth_token_command cannot be split into arguments: No closing quotation",
         ),
+        ("overlays=probe", "overlays 'probe' is a text, not a mapping"),
+        ("overlays={model_engine/released/echo_endpont: {a: 1}}", "did you mean model_engine/released/echo_endpoint?"),
+        (f"overlays={{{ECHO}: 3}}", "holds a number for model_engine/released/echo_endpoint, not a mapping"),
+        (f"overlays={{{ECHO}: {{name: x}}}}", "sets name of model_engine/released/echo_endpoint, by which"),
+        (f"overlays={{{ECHO}: {{metadata: {{labels: {{seatrial.dev/run: x}}}}}}}}", "sets seatrial.dev/run of"),
+        ("overlays={a: ", "is no YAML"),
+        ("expect=aws", "expect 'aws' is a text, not a mapping"),
+        ("expect={clod: aws}", "knows no 'clod' [--set expect=…] did you mean cloud?"),
+        ("expect={cloud: asw}", "has 'asw' for cloud, which is none [--set expect=…] did you mean aws?"),
+        ("expect={gpu: 8}", "has 8 for gpu [--set expect=…] write none, or a vendor and a number"),
+        ("expect={gpu: intel>=1}", "has 'intel>=1' for gpu"),
+        (
+            "expect={products: ome}",
+            "has 'ome' for products, which is none [--set expect=…] choose one of: model_engine",
+        ),
+        ("expect={registries: [1]}", "holds a number in registries, not a text"),
         ("model_engine_image_tag=1.9", "model_engine_image_tag is given, model_engine_image_repository is not"),
     ],
 )
@@ -378,6 +393,32 @@ def test_a_command_that_gives_no_token(tmp_path: Path, program: str, said: str) 
 def test_a_command_that_does_not_exist() -> None:
     with pytest.raises(BadSettings, match="cannot be started: No such file"):
         Token(command=("/nowhere/print-token",)).value()
+
+
+# -- overlays ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_overlay_is_laid_over_what_is_sent(tmp_path: Path) -> None:
+    patch = {"labels": {"product": None, "cost": "c1"}, "cpus": "2", "tags": ["${x}"]}
+    (tmp_path / "seatrial.yaml").write_text(yaml.safe_dump({"overlays": {ECHO: patch}}))
+    overlays = load(tmp_path).overlays
+    values = {"name": "n", "bundle": "b", "kind": "sync", "run": "r"}
+    sent, plain = payload(ECHO, overlays, **values), payload(ECHO, **values)
+    assert sent == plain | {"labels": {"team": "infra", "cost": "c1"}, "cpus": "2", "tags": ["${x}"]}
+    assert payload("model_engine/documented/echo_endpoint", overlays, **values, repository="r", tag="t") == payload(
+        "model_engine/documented/echo_endpoint", **values, repository="r", tag="t"
+    )
+
+
+def test_named_things_in_an_overlay_are_merged_by_name() -> None:
+    pod = {"spec": {"containers": [{"name": "probe", "image": "i"}], "tolerations": [{"key": "a"}]}}
+    patch = {"containers": [{"name": "probe", "resources": {"limits": {"cpu": 1}}}], "tolerations": [{"key": "b"}]}
+    patch |= {"imagePullSecrets": [{"name": "mirror"}]}
+    assert overlaid("probe/pod", pod, {"probe/pod": {"spec": patch}})["spec"] == {
+        "containers": [{"name": "probe", "image": "i", "resources": {"limits": {"cpu": 1}}}],
+        "tolerations": [{"key": "b"}],
+        "imagePullSecrets": [{"name": "mirror"}],
+    }
 
 
 # -- the runbook ------------------------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ class ModelEngine:
         """The answer to the create; None if the gateway turns out to want the bundle first (nothing was made then)."""
         values = {"name": name, "kind": kind, "run": run, "bundle": bundle, **self._image()}
         contract = Contract.RELEASED if bundle else Contract.DOCUMENTED
-        body = payload(f"model_engine/{contract}/echo_endpoint", **values)
+        body = payload(f"model_engine/{contract}/echo_endpoint", self.settings.overlays, **values)
         answer = self.http.call("POST", "/v1/model-endpoints", json=body)
         if not bundle and answer.status == 422 and "model_bundle_id" in answer.text:
             if self.settings.contract != "auto":
@@ -165,7 +165,7 @@ class ModelEngine:
         return answer.status == 200
 
     def _bundle(self, name: str) -> Any:
-        return payload("model_engine/released/echo_bundle", name=name, **self._image())
+        return payload("model_engine/released/echo_bundle", self.settings.overlays, name=name, **self._image())
 
     def _image(self) -> dict[str, str]:
         need = self.settings.need
