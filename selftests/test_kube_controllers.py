@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from kube_api_server import Running, eventually
 from kube_objects import config_map, deployment, node, owned_by, pod
+from kube_pods import finish, pods_of, run
 from kubernetes import client
 
 from sandbox.kube.cluster import Cluster
@@ -27,32 +28,6 @@ pytest_plugins = ["kube_fixtures"]
 @pytest.fixture(scope="module", autouse=True)
 def worker_node(core: client.CoreV1Api) -> None:
     core.create_node(node("worker"))
-
-
-def pods_of(core: client.CoreV1Api, namespace: str, image: str | None = None) -> list[client.V1Pod]:
-    found = core.list_namespaced_pod(namespace).items
-    alive = [item for item in found if not item.metadata.deletion_timestamp]
-    return [item for item in alive if image is None or item.spec.containers[0].image == image]
-
-
-def run(core: client.CoreV1Api, item: client.V1Pod, *, ready: bool = True, address: str = "127.254.1.1") -> None:
-    """What a kubelet would report of a pod that runs."""
-    ready_text = "True" if ready else "False"
-    status = {
-        "phase": "Running",
-        "podIP": address,
-        "conditions": [{"type": "Ready", "status": ready_text}, {"type": "PodScheduled", "status": "True"}],
-    }
-    core.patch_namespaced_pod_status(item.metadata.name, item.metadata.namespace, {"status": status})
-
-
-def finish(core: client.CoreV1Api, namespace: str) -> int:
-    """What a kubelet does in the end: removes the pods that are being deleted."""
-    found = core.list_namespaced_pod(namespace).items
-    gone = [item for item in found if item.metadata.deletion_timestamp]
-    for item in gone:
-        core.delete_namespaced_pod(item.metadata.name, namespace, grace_period_seconds=0)
-    return len(gone)
 
 
 def wait_for_pods(core: client.CoreV1Api, namespace: str, count: int, image: str | None = None) -> list[client.V1Pod]:

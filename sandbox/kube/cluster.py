@@ -10,6 +10,7 @@ from sandbox.kube.errors import already_exists, conflict, forbidden, not_found
 from sandbox.kube.objects import Object, clone, get, is_deleting, name_of, random_suffix, timestamp
 from sandbox.kube.resources import (
     DEFINITIONS,
+    JOBS,
     NAMESPACES,
     PODS,
     SERVICE_ACCOUNTS,
@@ -82,6 +83,8 @@ class Cluster:
             metadata["generation"] = 1
         if resource is SERVICES:
             self._allocate_address(obj)
+        if resource is JOBS:
+            defaults.select_own_pods(obj)
         if resource is PODS:
             self._check_service_account(obj)
         if dry_run:

@@ -136,14 +136,41 @@ def _replica_set(obj: Object) -> None:
 
 
 def _daemon_set(obj: Object) -> None:
-    _template(obj.setdefault("spec", {}))
+    spec = obj.setdefault("spec", {})
+    _template(spec)
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    _fill(spec, {"revisionHistoryLimit": 10, "updateStrategy": strategy})
     counts = ("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady")
     _fill(obj.setdefault("status", {}), dict.fromkeys(counts, 0))
 
 
 def _job(obj: Object) -> None:
-    _template(obj.setdefault("spec", {}))
+    spec = obj.setdefault("spec", {})
+    _template(spec)
+    defaults = {
+        "backoffLimit": 6,
+        "completionMode": "NonIndexed",
+        "completions": 1,
+        "parallelism": 1,
+        "podReplacementPolicy": "TerminatingOrFailed",
+        "suspend": False,
+    }
+    _fill(spec, defaults)
     obj.setdefault("status", {})
+
+
+def select_own_pods(job: Object) -> None:
+    """The selector of a new Job, and the labels of its pods, which only the server can give: they hold its uid."""
+    name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+    own = {
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
+    template = job["spec"]["template"].setdefault("metadata", {})
+    template["labels"] = {**(template.get("labels") or {}), **own}
+    job["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
 
 def _service(obj: Object) -> None:
@@ -177,7 +204,8 @@ def _namespace(obj: Object) -> None:
 
 
 def _autoscaler(obj: Object) -> None:
-    obj.setdefault("spec", {}).setdefault("minReplicas", 1)
+    utilization = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
+    _fill(obj.setdefault("spec", {}), {"minReplicas": 1, "metrics": [{"type": "Resource", "resource": utilization}]})
     _fill(obj.setdefault("status", {}), {"currentMetrics": None, "desiredReplicas": 0})
 
 

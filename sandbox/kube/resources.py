@@ -104,6 +104,9 @@ DEFINITIONS = Resource(
     True,
     ("api-extensions",),
 )
+API_SERVICES = Resource(
+    "apiregistration.k8s.io", "v1", "APIService", "apiservices", (), False, ("status",), categories=("api-extensions",)
+)
 BUILT_IN = (
     NAMESPACES,
     NODES,
@@ -129,6 +132,7 @@ BUILT_IN = (
     LEASES,
     *RBAC,
     DEFINITIONS,
+    API_SERVICES,
 )
 
 # A delete of these answers with the object, of others with a Status.

@@ -61,7 +61,7 @@ class Scheduler(ControlLoop):
                 yield item
             if event.type == "DELETED" or is_terminal(event.object):
                 yield from self._waiting
-        elif event.key == NODES.key and _schedulability(event.previous) != _schedulability(event.object):
+        elif event.key == NODES.key and schedulability(event.previous) != schedulability(event.object):
             yield from self._waiting
 
     def reconcile(self, item: Item) -> None:
@@ -117,7 +117,7 @@ class Scheduler(ControlLoop):
         record(self.cluster, NAME, pod, "Warning", "FailedScheduling", message)
 
 
-def _schedulability(node: Object | None) -> Object | None:
+def schedulability(node: Object | None) -> Object | None:
     """What of a node decides about pods; its heartbeats do not."""
     if node is None:
         return None
@@ -149,14 +149,12 @@ def _counted(reasons: Counter[str]) -> str:
 def misfit(pod: Object, node: _Node) -> Misfit | None:
     """Why the pod cannot run on the node, by the first filter that refuses (kube-scheduler's order), or None."""
     spec = get(node.node, "spec", {})
-    tolerations = get(pod, "spec.tolerations", [])
     cordon = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
-    if spec.get("unschedulable") and not _tolerated(cordon, tolerations):
+    if spec.get("unschedulable") and not _tolerated(cordon, get(pod, "spec.tolerations", [])):
         return Misfit(("node(s) were unschedulable",))
-    hard = [taint for taint in spec.get("taints") or [] if taint["effect"] in ("NoSchedule", "NoExecute")]
-    if not all(_tolerated(taint, tolerations) for taint in hard):
+    if not tolerates(pod, node.node, "NoSchedule", "NoExecute"):
         return Misfit(("node(s) had untolerated taint(s)",))
-    if not _affine(pod, get(node.node, "metadata.labels", {})):
+    if not affine(pod, node.node):
         return Misfit(("node(s) didn't match Pod's node affinity/selector",))
     return _unfit(pod, node)
 
@@ -170,7 +168,15 @@ def _tolerated(taint: Object, tolerations: list[Object]) -> bool:
     )
 
 
-def _affine(pod: Object, labels: dict[str, str]) -> bool:
+def tolerates(pod: Object, node: Object, *effects: str) -> bool:
+    """Whether the pod tolerates all taints of these effects that the node has."""
+    hard = [taint for taint in get(node, "spec.taints", []) if taint["effect"] in effects]
+    return all(_tolerated(taint, get(pod, "spec.tolerations", [])) for taint in hard)
+
+
+def affine(pod: Object, node: Object) -> bool:
+    """Whether the node is one that the pod's node selector and required node affinity ask for."""
+    labels, fields = get(node, "metadata.labels", {}), {"metadata.name": node["metadata"]["name"]}
     selector = get(pod, "spec.nodeSelector", {})
     if any(labels.get(key) != value for key, value in selector.items()):
         return False
@@ -179,6 +185,7 @@ def _affine(pod: Object, labels: dict[str, str]) -> bool:
         return True
     return any(
         all(matches_expression(expression, labels) for expression in term.get("matchExpressions") or [])
+        and all(matches_expression(expression, fields) for expression in term.get("matchFields") or [])
         for term in required["nodeSelectorTerms"]
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.kube.objects import Object, condition_is, get, is_deleting
+from sandbox.kube.objects import Object, condition, condition_is, get, is_deleting
 from sandbox.kube.resources import Resource
 
 NAME_DESCRIPTION = (
@@ -164,7 +164,16 @@ def _data(obj: Object) -> int:
 
 
 def _job_status(job: Object) -> str:
-    return next((kind for kind in ("Complete", "Failed") if condition_is(job, kind)), "Running")
+    known = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
+    return next((kind for kind in known if condition_is(job, kind)), "Terminating" if is_deleting(job) else "Running")
+
+
+def _job_duration(job: Object) -> str:
+    started, completed = get(job, "status.startTime"), get(job, "status.completionTime")
+    if not started or not completed:
+        return age(started) if started else ""
+    passed = datetime.fromisoformat(completed) - datetime.fromisoformat(started)
+    return duration(int(passed.total_seconds()))
 
 
 def _target(autoscaler: Object) -> str:
@@ -174,12 +183,22 @@ def _target(autoscaler: Object) -> str:
 
 def _targets(autoscaler: Object) -> str:
     shown = []
-    current = {get(item, "resource.name"): item for item in get(autoscaler, "status.currentMetrics", [])}
-    for metric in get(autoscaler, "spec.metrics", []):
-        name, goal = get(metric, "resource.name"), get(metric, "resource.target.averageUtilization")
-        now = get(current.get(name), "resource.current.averageUtilization")
-        shown.append(f"{name}: {'<unknown>' if now is None else f'{now}%'}/{goal}%")
-    return ", ".join(shown) or "<none>"
+    metrics, current = get(autoscaler, "spec.metrics", []), get(autoscaler, "status.currentMetrics", [])
+    for index, metric in enumerate(metrics):
+        measured = current[index] if index < len(current) else {}
+        if metric["type"] == "Pods":
+            now = get(measured, "pods.current.averageValue", "<unknown>")
+            shown.append(f"{now}/{get(metric, 'pods.target.averageValue')}")
+        else:
+            name, goal = get(metric, "resource.name"), get(metric, "resource.target.averageUtilization")
+            now = get(measured, "resource.current.averageUtilization")
+            shown.append(f"{name}: {'<unknown>' if now is None else f'{now}%'}/{goal}%")
+    return ", ".join(shown)
+
+
+def _service_of(service: Object) -> str:
+    behind = get(service, "spec.service")
+    return f"{behind['namespace']}/{behind['name']}" if behind else "Local"
 
 
 def _event_object(event: Object) -> str:
@@ -187,6 +206,7 @@ def _event_object(event: Object) -> str:
     return f"{involved.get('kind', '').lower()}/{involved.get('name', '')}"
 
 
+TEMPLATE = (Column("Containers", _container_names, wide=True), Column("Images", _images, wide=True))
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "Pod": (
         NAME,
@@ -205,8 +225,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Up-to-date", _at("status.updatedReplicas", 0), kind="integer"),
         Column("Available", _at("status.availableReplicas", 0), kind="integer"),
         AGE,
-        Column("Containers", _container_names, wide=True),
-        Column("Images", _images, wide=True),
+        *TEMPLATE,
         Column("Selector", _pairs("spec.selector.matchLabels"), wide=True),
     ),
     "ReplicaSet": (
@@ -216,7 +235,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Ready", _at("status.readyReplicas", 0), kind="integer"),
         AGE,
     ),
-    "StatefulSet": (NAME, Column("Ready", _ready), AGE),
+    "StatefulSet": (NAME, Column("Ready", _ready), AGE, *TEMPLATE),
     "DaemonSet": (
         NAME,
         Column("Desired", _at("status.desiredNumberScheduled", 0), kind="integer"),
@@ -226,12 +245,17 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Available", _at("status.numberAvailable", 0), kind="integer"),
         Column("Node Selector", _pairs("spec.template.spec.nodeSelector")),
         AGE,
+        *TEMPLATE,
+        Column("Selector", _pairs("spec.selector.matchLabels"), wide=True),
     ),
     "Job": (
         NAME,
         Column("Status", _job_status),
         Column("Completions", lambda job: f"{get(job, 'status.succeeded', 0)}/{get(job, 'spec.completions', 1)}"),
+        Column("Duration", _job_duration),
         AGE,
+        *TEMPLATE,
+        Column("Selector", _pairs("spec.selector.matchLabels"), wide=True),
     ),
     "Service": (
         NAME,
@@ -265,6 +289,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("MinPods", lambda obj: str(get(obj, "spec.minReplicas", "<unset>"))),
         Column("MaxPods", _at("spec.maxReplicas", 0), kind="integer"),
         Column("Replicas", _at("status.currentReplicas", 0), kind="integer"),
+        AGE,
+    ),
+    "APIService": (
+        NAME,
+        Column("Service", _service_of),
+        Column("Available", lambda service: (condition(service, "Available") or {}).get("status", "Unknown")),
         AGE,
     ),
     "PodDisruptionBudget": (

@@ -139,6 +139,14 @@ def _selecting(obj: Object) -> list[Cause]:
     return causes
 
 
+def _job(obj: Object) -> list[Cause]:
+    policy = get(obj, "spec.template.spec.restartPolicy")
+    if policy in ("OnFailure", "Never"):
+        return []
+    text = f'Unsupported value: {compact(policy)}: supported values: "OnFailure", "Never"'
+    return [Cause("spec.template.spec.restartPolicy", "FieldValueNotSupported", text)]
+
+
 def _service(obj: Object) -> list[Cause]:
     portless = get(obj, "spec.clusterIP") == "None" or get(obj, "spec.type") == "ExternalName"
     return [] if portless else _required(obj, "spec.ports")
@@ -146,6 +154,7 @@ def _service(obj: Object) -> list[Cause]:
 
 _SPECS = {
     **dict.fromkeys(SELECTING, _selecting),
+    "Job": _job,
     "Pod": lambda obj: _required(obj, "spec.containers"),
     "Service": _service,
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -11,9 +9,9 @@ from dataclasses import dataclass
 
 from sandbox import clock
 from sandbox.kube.cluster import Cluster
+from sandbox.kube.controllers import pods
 from sandbox.kube.controllers.loop import ControlLoop, Item
 from sandbox.kube.objects import (
-    SAFE_ALPHABET,
     Object,
     clone,
     condition,
@@ -74,9 +72,7 @@ class DeploymentController(ControlLoop):
             else:
                 yield event.key, name_of(event.object)
         elif event.key == REPLICA_SETS.key:
-            for reference in event.object["metadata"].get("ownerReferences") or []:
-                if reference.get("controller") and reference["kind"] == "Deployment":
-                    yield DEPLOYMENTS.key, (name_of(event.object)[0], reference["name"])
+            yield from pods.owners_item(event, DEPLOYMENTS)
         elif event.key == PODS.key and event.type == "DELETED":
             # A Recreate waits until the old pods are gone, which no ReplicaSet's status shows.
             for deployment in self.cluster.list(DEPLOYMENTS, name_of(event.object)[0]):
@@ -99,7 +95,7 @@ class DeploymentController(ControlLoop):
     def _rollout(self, deployment: Object) -> _Rollout:
         namespace, uid = name_of(deployment)[0], deployment["metadata"]["uid"]
         owned = [item for item in self.cluster.list(REPLICA_SETS, namespace) if controller_uid(item) == uid]
-        hashed = template_hash(deployment["spec"]["template"])
+        hashed = pods.template_hash(deployment["spec"]["template"])
         new = next((item for item in owned if item["metadata"]["labels"].get(HASH_LABEL) == hashed), None)
         revisions = [int(get(item, "metadata.annotations", {}).get(REVISION, 0)) for item in owned if item is not new]
         revision = str(max(revisions, default=0) + 1)
@@ -258,18 +254,13 @@ def _with(conditions: list[Object], kind: str, holds: bool, reason: str, message
 def allowances(deployment: Object) -> tuple[int, int]:
     """(maxSurge, maxUnavailable) in pods: percentages round up and down; not both may be 0."""
     wanted, rolling = get(deployment, "spec.replicas", 1), get(deployment, "spec.strategy.rollingUpdate", {})
-    surge = _share(rolling.get("maxSurge", 0), wanted, math.ceil)
-    unavailable = min(_share(rolling.get("maxUnavailable", 0), wanted, math.floor), wanted)
+    surge = share(rolling.get("maxSurge", 0), wanted, math.ceil)
+    unavailable = min(share(rolling.get("maxUnavailable", 0), wanted, math.floor), wanted)
     return surge, unavailable if surge or unavailable else 1
 
 
-def template_hash(template: Object) -> str:
-    """A name-safe hash of a pod template."""
-    digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).digest()
-    return "".join(SAFE_ALPHABET[byte % len(SAFE_ALPHABET)] for byte in digest[:10])
-
-
-def _share(value: int | str, whole: int, rounding: Callable[[float], int]) -> int:
+def share(value: int | str, whole: int, rounding: Callable[[float], int]) -> int:
+    """A number of pods, given as such or as a percentage of `whole`."""
     if isinstance(value, str) and value.endswith("%"):
         return rounding(int(value[:-1]) * whole / 100)
     return int(value)

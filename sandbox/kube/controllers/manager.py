@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from sandbox.kube.cluster import Cluster
+from sandbox.kube.controllers.autoscaler import AutoscalerController
+from sandbox.kube.controllers.daemonset import DaemonSetController
 from sandbox.kube.controllers.deployment import DeploymentController
 from sandbox.kube.controllers.endpoints import EndpointsController, subset
 from sandbox.kube.controllers.garbage import GarbageCollector
+from sandbox.kube.controllers.job import JobController
 from sandbox.kube.controllers.loop import ControlLoop
 from sandbox.kube.controllers.namespace import NamespaceController
 from sandbox.kube.controllers.node import NodeController
 from sandbox.kube.controllers.replicaset import ReplicaSetController
+from sandbox.kube.controllers.statefulset import StatefulSetController
 from sandbox.kube.resources import ENDPOINTS, NAMESPACES, SERVICES
 from sandbox.kube.scheduler import Scheduler
 
@@ -32,6 +36,10 @@ def control_loops(cluster: Cluster, ca_pem: str) -> list[ControlLoop]:
         Scheduler(cluster),
         DeploymentController(cluster),
         ReplicaSetController(cluster),
+        StatefulSetController(cluster),
+        DaemonSetController(cluster),
+        JobController(cluster),
+        AutoscalerController(cluster),
         EndpointsController(cluster),
         GarbageCollector(cluster),
     ]

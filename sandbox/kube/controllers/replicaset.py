@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sandbox.kube.controllers import pods
 from sandbox.kube.controllers.loop import ControlLoop, Item
 from sandbox.kube.errors import StatusError
-from sandbox.kube.objects import (
-    Object,
-    clone,
-    condition_is,
-    controller_reference,
-    controller_uid,
-    get,
-    is_deleting,
-    is_terminal,
-    name_of,
-)
-from sandbox.kube.recorder import record
+from sandbox.kube.objects import Object, get, is_deleting, is_terminal, name_of
 from sandbox.kube.resources import PODS, REPLICA_SETS
 from sandbox.kube.selectors import matches_selector
 from sandbox.kube.store import Event
@@ -32,9 +22,7 @@ class ReplicaSetController(ControlLoop):
         if event.key == REPLICA_SETS.key and event.type != "DELETED":
             yield event.key, name_of(event.object)
         elif event.key == PODS.key:
-            for reference in event.object["metadata"].get("ownerReferences") or []:
-                if reference.get("controller") and reference["kind"] == "ReplicaSet":
-                    yield REPLICA_SETS.key, (name_of(event.object)[0], reference["name"])
+            yield from pods.owners_item(event, REPLICA_SETS)
 
     def reconcile(self, item: Item) -> None:
         replica_set = self.store.get(REPLICA_SETS.key, *item[1])
@@ -46,52 +34,34 @@ class ReplicaSetController(ControlLoop):
             raise failure
 
     def _pods(self, replica_set: Object) -> list[Object]:
-        namespace, uid = name_of(replica_set)[0], replica_set["metadata"]["uid"]
-        owned = [pod for pod in self.cluster.list(PODS, namespace) if controller_uid(pod) == uid]
+        owned = pods.controlled(self.cluster, replica_set)
         return [pod for pod in owned if not is_deleting(pod) and not is_terminal(pod)]
 
     def _scale(self, replica_set: Object) -> StatusError | None:
-        pods, wanted = self._pods(replica_set), get(replica_set, "spec.replicas", 0)
+        present, wanted = self._pods(replica_set), get(replica_set, "spec.replicas", 0)
         try:
-            for _ in range(len(pods), wanted):
-                self._create_pod(replica_set)
+            for _ in range(len(present), wanted):
+                pod = pods.of_template(replica_set, generateName=f"{replica_set['metadata']['name']}-")
+                pods.create(self.cluster, COMPONENT, replica_set, pod)
         except StatusError as error:
-            record(self.cluster, COMPONENT, replica_set, "Warning", "FailedCreate", f"Error creating: {error}")
             return error
-        for pod in sorted(pods, key=_cost)[: max(0, len(pods) - wanted)]:
-            self.cluster.delete(PODS, pod)
-            message = f"Deleted pod: {pod['metadata']['name']}"
-            record(self.cluster, COMPONENT, replica_set, "Normal", "SuccessfulDelete", message)
+        for pod in sorted(present, key=_cost)[: max(0, len(present) - wanted)]:
+            pods.delete(self.cluster, COMPONENT, replica_set, pod)
         return None
 
-    def _create_pod(self, replica_set: Object) -> None:
-        template = clone(replica_set["spec"]["template"])
-        metadata = template.get("metadata") or {}
-        pod = {
-            "metadata": {
-                **{key: metadata[key] for key in ("labels", "annotations", "finalizers") if key in metadata},
-                "generateName": f"{replica_set['metadata']['name']}-",
-                "ownerReferences": [controller_reference(replica_set)],
-            },
-            "spec": template["spec"],
-        }
-        created = self.cluster.create(PODS, name_of(replica_set)[0], pod)
-        message = f"Created pod: {created['metadata']['name']}"
-        record(self.cluster, COMPONENT, replica_set, "Normal", "SuccessfulCreate", message)
-
     def _write_status(self, replica_set: Object) -> None:
-        pods = self._pods(replica_set)
+        present = self._pods(replica_set)
         template_labels = {"matchLabels": get(replica_set, "spec.template.metadata.labels", {})}
-        ready = sum(condition_is(pod, "Ready") for pod in pods)
+        ready = sum(map(pods.is_ready, present))
         counts = {
             "fullyLabeledReplicas": sum(
-                matches_selector(template_labels, pod["metadata"].get("labels")) for pod in pods
+                matches_selector(template_labels, pod["metadata"].get("labels")) for pod in present
             ),
             "readyReplicas": ready,
             "availableReplicas": ready,
         }
         status = {
-            "replicas": len(pods),
+            "replicas": len(present),
             **{name: count for name, count in counts.items() if count},
             "observedGeneration": replica_set["metadata"]["generation"],
         }
@@ -102,4 +72,4 @@ def _cost(pod: Object) -> tuple[bool, bool, bool, float]:
     """Which pod goes first when there are too many: unscheduled, then pending, then not ready, then the newest."""
     started = -int(pod["metadata"]["resourceVersion"])
     phase = get(pod, "status.phase")
-    return bool(get(pod, "spec.nodeName")), phase == "Running", condition_is(pod, "Ready"), started
+    return bool(get(pod, "spec.nodeName")), phase == "Running", pods.is_ready(pod), started
