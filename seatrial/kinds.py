@@ -120,6 +120,15 @@ def seconds(value: Any, base: Path) -> float:
     return _number(value, base, "give a number of seconds above 0, like 30")
 
 
+def port(value: Any, base: Path) -> int:
+    """A TCP port."""
+    do = "give a number from 1 to 65535"
+    found = str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value, base)
+    if not found.isascii() or not found.isdigit() or not 0 < int(found) < 65536:
+        raise Malformed("is no TCP port", do)
+    return int(found)
+
+
 def factor(value: Any, base: Path) -> float:
     """A number above zero."""
     return _number(value, base, "give a number above 0, like 1.5")

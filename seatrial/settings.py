@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 DEFAULT, NOT_GIVEN = "default", "not given"
 CONTRACTS = ("auto", "documented", "released")
+NO_DB_URL = "export DB_URL"
 NO_SECRETS = "export AUTH_TOKEN, or set auth_token_file or auth_token_command"
 
 
@@ -45,6 +46,24 @@ class Settings:
         str | None, Place(kinds.image_repository, "of the echo server", env="MODEL_ENGINE_IMAGE_REPOSITORY")
     ]
     model_engine_image_tag: Annotated[str | None, Place(kinds.image_tag, "its tag", env="MODEL_ENGINE_IMAGE_TAG")]
+    redis_host: Annotated[str | None, Place(kinds.text, "of the cache Redis", env="REDIS_HOST")]
+    redis_port: Annotated[int | None, Place(kinds.port, "its port", env="REDIS_PORT")]
+    broker_redis_host: Annotated[str | None, Place(kinds.text, "of the Redis broker", env="BROKER_REDIS_HOST")]
+    broker_redis_port: Annotated[int | None, Place(kinds.port, "its port", env="BROKER_REDIS_PORT")]
+    db_url: Annotated[Secret | None, Place(kinds.secret, "of the database", env="DB_URL", only=NO_DB_URL)]
+    aws_region: Annotated[str | None, Place(kinds.text, "that SQS is asked in", env="AWS_REGION")]
+    vllm_repository: Annotated[str | None, Place(kinds.image_repository, "of the vLLM image", env="VLLM_REPOSITORY")]
+    vllm_tag: Annotated[str | None, Place(kinds.image_tag, "its tag", env="VLLM_TAG")]
+    model_engine_service_account: Annotated[
+        str | None, Place(kinds.text, "of the release's pods", env="MODEL_ENGINE_SERVICE_ACCOUNT")
+    ]
+    autoscaling_horizontal: Annotated[bool | None, Place(kinds.switch, "whether the gateway has an HPA")]
+    celery_autoscaler: Annotated[bool | None, Place(kinds.switch, "whether the release has its autoscaler")]
+    probe_image: Annotated[
+        str | None, Spec(kinds.text, "that our probe pods run; not given: the release's", env="PROBE_IMAGE")
+    ]
+    probe_from: Annotated[str, Spec(kinds.one_of("pod", "runner"), "where probes look from", default="pod")]
+    image_pull_timeout: Annotated[float, Spec(kinds.seconds, "until an image is pulled", default=900)]
     timeout_factor: Annotated[float, Spec(kinds.factor, "multiplies every duration that is waited for", default=1)]
     request_timeout: Annotated[float, Spec(kinds.seconds, "for one answer of the gateway", default=30)]
     task_timeout: Annotated[float, Spec(kinds.seconds, "for the answer to a task", default=60)]

@@ -1,0 +1,76 @@
+"""Asks a PostgreSQL for `SELECT 1`: argument {"env": the variable with the URL, as SQLAlchemy or libpq writes it}.
+
+The code is the sqlstate; what lies before PostgreSQL has words: refused, dns, timeout, tls, unreachable.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import ssl
+import sys
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+SECONDS = 10
+
+
+def secure(query):
+    """What the driver takes for `ssl`: SQLAlchemy's asyncpg writes ``ssl=``, libpq ``sslmode=``."""
+    word = query.get("ssl") or query.get("sslmode")
+    return {"true": "require", "false": "disable"}.get(str(word).lower(), word)
+
+
+def main(ask):
+    import asyncpg
+
+    url = urlsplit(os.environ[ask["env"]].strip())
+    query = dict(parse_qsl(url.query))
+    host, port = url.hostname or query.get("host"), int(url.port or query.get("port") or 5432)
+    at = f"{host}:{port}"
+
+    def fail(code, said):
+        return dict(ok=False, code=code, at=at, said=str(said)[:300], database=database)
+
+    database = unquote(url.path.strip("/")) or unquote(url.username or "")
+    try:
+        socket.create_connection((host, port), timeout=SECONDS).close()
+    except socket.gaierror as error:
+        return fail("dns", error)
+    except socket.timeout as error:
+        return fail("timeout", error)
+    except ConnectionRefusedError as error:
+        return fail("refused", error)
+    except OSError as error:
+        return fail("unreachable", error)
+
+    async def select():
+        connection = await asyncpg.connect(
+            host=host,
+            port=port,
+            user=unquote(url.username or ""),
+            password=unquote(url.password or ""),
+            database=database,
+            ssl=secure(query),
+            timeout=SECONDS,
+        )
+        try:
+            return await connection.fetchval("SELECT 1", timeout=SECONDS)
+        finally:
+            await connection.close(timeout=SECONDS)
+
+    try:
+        found = asyncio.run(select())
+    except asyncpg.PostgresError as error:
+        return fail(error.sqlstate, error)
+    except ssl.SSLError as error:
+        return fail("tls", error)
+    except (asyncio.TimeoutError, socket.timeout):
+        return fail("silent", f"it accepts the connection and does not answer within {SECONDS} s")
+    except ConnectionError as error:
+        return fail("tls" if "SSL" in str(error) else "closed", error)
+    except OSError as error:
+        return fail("closed", error)
+    return dict(ok=found == 1, at=at, database=database, answer=found, code="" if found == 1 else "answer")
+
+
+print(json.dumps({"nonce": os.environ.get("SEATRIAL_NONCE", ""), **main(json.loads(sys.argv[1]))}), flush=True)

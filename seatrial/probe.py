@@ -1,0 +1,275 @@
+"""Looks from where the product looks: a small program in a pod of ours, beside the product, under its service account.
+
+A program is a file in ``payloads/probe/``. It is sent as ``python -c``, takes its arguments as JSON, and prints one
+line of JSON with the probe's nonce in it: ``{"nonce": …, "ok": true, …}`` or ``{"nonce": …, "ok": false, "code": …,
+"at": …, "said": …}``, never a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets as chance
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial import ours
+from seatrial.health import pod_trouble
+from seatrial.kube import ApiError, Forbidden, Kube, NotFound, Object
+from seatrial.payloads import ROOT, overlaid, payload
+from seatrial.resources import PODS, SECRETS
+from seatrial.secret import Secret
+from seatrial.trial import Trial
+from seatrial.verdict import Blocked, Cause, NotJudged, Reason, Unhealthy
+
+CONTAINER = "probe"
+NONCE = "SEATRIAL_NONCE"
+"""The variable that a program finds the run's nonce in."""
+TIMEOUT = 60.0
+"""Seconds that a program gets beside the time its image may take to be pulled."""
+_MOUNTED = ("configMap", "downwardAPI", "emptyDir", "projected", "secret")
+"""Volumes that PodSecurity `restricted` admits and that can be mounted twice."""
+POD = "probe/pod"
+_OVERLAY = f"what is missing can be added to our pods in seatrial.yaml: overlays, {POD} (labels, annotations, …)"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part of the product runs, without what makes it that part: no labels, ports or probes.
+
+    `note` says what is different from the product's own pods.
+    """
+
+    namespace: str
+    service_account: str
+    image: str
+    pull_secrets: tuple[str, ...] = ()
+    env: tuple[Mapping[str, Any], ...] = ()
+    env_from: tuple[Mapping[str, Any], ...] = ()
+    volumes: tuple[Mapping[str, Any], ...] = ()
+    volume_mounts: tuple[Mapping[str, Any], ...] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    note: str = ""
+
+    @property
+    def seen_from(self) -> str:
+        """As messages name it."""
+        return f"a pod in {self.namespace} under the service account {self.service_account}"
+
+
+class Prober:
+    """Starts probes; each knows its own pod. Nothing is waited for until somebody asks for a result."""
+
+    def __init__(self, trial: Trial, kube: Kube) -> None:
+        self.trial, self.kube = trial, kube
+        self._started: dict[str, int] = {}
+
+    def start(
+        self,
+        what: str,
+        place: Place,
+        program: str = "",
+        args: tuple[Any, ...] = (),
+        secrets: Mapping[str, Secret] | None = None,
+        *,
+        image: str | None = None,
+        command: tuple[str, ...] | None = None,
+        always_pull: bool = False,
+        timeout: float | None = None,
+    ) -> Probe:
+        """A pod called after `what` that runs ``payloads/probe/<program>.py``, or `command`, in `place`.
+
+        `args` reach the program as JSON texts. `secrets` are variables that travel in a Secret of ours, which is gone
+        with the pod. `timeout` is in seconds, from now until the program has ended, the pull of its image included.
+        Raises `NotJudged` where the pod is not admitted, `Forbidden` where we may not make one.
+        """
+        settings = self.trial.settings
+        nonce = f"seatrial-{chance.token_hex(8)}"
+        ours_to_pull = image is None and settings.probe_image is not None
+        image = image or settings.probe_image or place.image
+        if command is None:
+            source = (ROOT / "probe" / f"{program}.py").read_text(encoding="utf-8")
+            command = ("python", "-c", source, *(json.dumps(one) for one in args))
+        name = self._name(what)
+        kept = self._secret(name, place, secrets or {})
+        env: list[Object] = [{"name": NONCE, "value": nonce}]
+        for key in secrets or {}:
+            reference = {"name": kept["metadata"]["name"] if kept else "", "key": key}
+            env.append({"name": key, "valueFrom": {"secretKeyRef": reference}})
+        longest = timeout if timeout is not None else settings.image_pull_timeout + TIMEOUT
+        deadline = round(longest * max(1.0, settings.timeout_factor) + 60)
+        made_of = _pod(name, place, image, [one.replace("${nonce}", nonce) for one in command], env, deadline)
+        manifest = overlaid(POD, made_of, settings.overlays)
+        if always_pull:
+            manifest["spec"]["containers"][0]["imagePullPolicy"] = "Always"
+        try:
+            made = self._create(manifest, place)
+        except BaseException:
+            if kept:
+                ours.remove(self.kube, self.trial, SECRETS, kept)
+            raise
+        return Probe(self, what, place, made, kept, nonce, longest, image if ours_to_pull else "")
+
+    def _name(self, what: str) -> str:
+        """Unique in this run: a second probe of the same thing, and each worker's, has a number of its own."""
+        count = self._started[what] = self._started.get(what, 0) + 1
+        worker = self.trial.run.worker
+        return "-".join(
+            ["probe", what, *([worker] if worker.startswith("gw") else []), *([str(count)] if count > 1 else [])]
+        )
+
+    def _secret(self, name: str, place: Place, secrets: Mapping[str, Secret]) -> Object | None:
+        if not secrets:
+            return None
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": place.namespace},
+            "stringData": {key: one.reveal() for key, one in secrets.items()},
+        }
+        return ours.create(self.kube, self.trial, SECRETS, manifest)
+
+    def _create(self, manifest: Object, place: Place) -> Object:
+        try:
+            return ours.create(self.kube, self.trial, PODS, manifest)
+        except Forbidden:
+            raise
+        except (ApiError, NotJudged) as error:
+            if isinstance(error, NotJudged) and error.reason is not Reason.ADMISSION:
+                raise
+            said = error.line if isinstance(error, NotJudged) else str(error)
+            if "serviceaccount" in said and "not found" in said:
+                raise Unhealthy(_no_service_account(self.kube, place, said)) from None
+            raise NotJudged(Reason.ADMISSION, f"our probe pod is refused: {said}", do=_OVERLAY) from None
+
+
+class Probe:
+    """One pod of ours, from its creation to its removal."""
+
+    def __init__(
+        self,
+        prober: Prober,
+        what: str,
+        place: Place,
+        pod: Object,
+        secret: Object | None,
+        nonce: str,
+        timeout: float,
+        own_image: str,
+    ) -> None:
+        self._trial, self._kube = prober.trial, prober.kube
+        self.what, self.place, self.nonce = what, place, nonce
+        self._pod, self._secret, self._timeout, self._own_image = pod, secret, timeout, own_image
+        self._began = time.monotonic()
+        self._ended: tuple[str, Object] | Exception | None = None
+
+    def ended(self) -> tuple[str, Object]:
+        """What the program wrote, and its container's last status; waited for once, remembered, the pod removed.
+
+        Raises `Unhealthy` with the pod's own trouble: for who asks about the pod. A `NotJudged` where it is a program
+        image of the user's that cannot be pulled.
+        """
+        if self._ended is None:
+            try:
+                self._ended = self._trial.wait.until(
+                    self._look, self._timeout, what=f"probe {self.what}", since=self._began
+                )
+            except Exception as error:
+                self._ended = error
+            finally:
+                self.remove()
+        if isinstance(self._ended, Exception):
+            raise self._ended.with_traceback(None)
+        return self._ended
+
+    def result(self) -> dict[str, Any]:
+        """The line that the program printed. The pod's own trouble is nothing that the check is about: it blocks, or is
+        an *error* where it is nobody's fault."""
+        try:
+            written, status = self.ended()
+        except Unhealthy as error:
+            raise self._not_asked(error.cause) from None
+        for line in reversed(written.splitlines()):
+            if f'"{self.nonce}"' in line:
+                found: dict[str, Any] = json.loads(line)
+                return found
+        exit_code = status["state"]["terminated"].get("exitCode")
+        words = written.strip().splitlines()[-1:] or ["it wrote nothing"]
+        raise NotJudged(
+            Reason.TOOL,
+            f"the probe {self.what} ended with {exit_code} and without an answer: {words[0][:300]}",
+            source=f"image {status['image']}",
+            do="set probe_image to an image with Python and the libraries that the model-engine image has",
+        )
+
+    def remove(self) -> None:
+        """Ask for the removal of the pod and of its Secret, unless the run keeps what it makes."""
+        if getattr(self._trial, "keep", False):
+            return
+        ours.remove(self._kube, self._trial, PODS, self._pod)
+        if self._secret:
+            ours.remove(self._kube, self._trial, SECRETS, self._secret)
+
+    def _look(self) -> tuple[str, Object]:
+        metadata = self._pod["metadata"]
+        try:
+            pod = self._kube.get(PODS, metadata["name"], metadata["namespace"])
+        except NotFound:
+            raise NotJudged(
+                Reason.TOOL, f"somebody has removed our pod {metadata['namespace']}/{metadata['name']}"
+            ) from None
+        statuses = {one["name"]: one for one in pod.get("status", {}).get("containerStatuses") or []}
+        status = statuses.get(CONTAINER, {})
+        if "terminated" in status.get("state", {}):  # our container; a sidecar beside it may go on
+            return self._kube.logs(metadata["name"], metadata["namespace"], container=CONTAINER), status
+        if cause := pod_trouble(self._kube, pod):
+            if self._own_image and cause.key == f"pod.image-pull/{self._own_image}":
+                raise NotJudged(
+                    Reason.TOOL,
+                    f"{cause.line}; it is the one that our probes run",
+                    source=self._trial.settings.source("probe_image"),
+                    do="push it to that registry, correct its name, or leave probe_image away for the release's",
+                )
+            raise Unhealthy(cause)
+        phase = pod.get("status", {}).get("phase", "Pending")
+        assert phase != "Failed", f"the pod failed: {pod['status'].get('message') or pod['status'].get('reason')}"
+        raise AssertionError(f"the probe's pod is {phase}")
+
+    def _not_asked(self, cause: Cause) -> Exception:
+        """Nobody was asked anything: for a reason that stands in a check of its own, or for one that is ours alone."""
+        if cause.key.startswith(("pod.image-pull/", "pod.container-config/")):
+            return Blocked(cause)
+        reason = Reason.BUSY if cause.key.startswith("pod.unschedulable/") else Reason.TOOL
+        said = f"; {cause.evidence[-1]}" if cause.key.startswith("timeout/") and cause.evidence else ""
+        return NotJudged(reason, f"our probe did not run: {cause.line}{said}", do=cause.do or _OVERLAY)
+
+
+def _pod(name: str, place: Place, image: str, command: list[str], env: list[Any], deadline: int) -> Object:
+    manifest: Object = payload(POD, what=name, namespace=place.namespace, image=image)
+    spec = manifest["spec"]
+    spec["activeDeadlineSeconds"] = deadline
+    spec["serviceAccountName"] = place.service_account
+    spec["imagePullSecrets"] = [{"name": one} for one in place.pull_secrets]
+    spec["nodeSelector"] = dict(place.node_selector)
+    spec["tolerations"] = [dict(one) for one in place.tolerations]
+    volumes = [one for one in place.volumes if any(kind in one for kind in _MOUNTED)]
+    spec["volumes"] = volumes
+    container = spec["containers"][0]
+    container["command"] = command
+    container["env"] = [*place.env, *env]
+    container["envFrom"] = list(place.env_from)
+    kept = {one["name"] for one in volumes}
+    container["volumeMounts"] = [one for one in place.volume_mounts if one["name"] in kept]
+    return manifest
+
+
+def _no_service_account(kube: Kube, place: Place, said: str) -> Cause:
+    return Cause(
+        f"service-account.missing/{place.namespace}/{place.service_account}",
+        f"there is no service account {place.service_account} in namespace {place.namespace}",
+        evidence=(said,),
+        do="the chart makes it; see whether the release is complete, or correct its name in the values",
+        look=f"{kube.kubectl} -n {place.namespace} get serviceaccounts",
+    )
