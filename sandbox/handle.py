@@ -31,6 +31,7 @@ class Sandbox:
     endpoint_namespace: str
     redis_url: str
     database_url: str
+    operator_url: str  # of the outside services: see backends/operator.py
     image: str
     contract: str
     words: tuple[str, ...]
@@ -39,7 +40,7 @@ class Sandbox:
 
     def printed(self) -> dict[str, str]:
         """What ``up --json`` prints."""
-        hidden = {"contract", "words", "notes", "pid"}
+        hidden = {"operator_url", "contract", "words", "notes", "pid"}
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in hidden}
 
     def save(self) -> None:
@@ -52,7 +53,8 @@ class Sandbox:
 
 def read(path: Path) -> Sandbox:
     """The sandbox of a directory; FileNotFoundError while it is not up."""
-    fields = json.loads((path / FILE).read_text())
+    said = json.loads((path / FILE).read_text())
+    fields = {field.name: said.get(field.name, "") for field in dataclasses.fields(Sandbox)}  # another version's, too
     return Sandbox(**fields | {"words": tuple(fields["words"]), "notes": tuple(fields["notes"])})
 
 

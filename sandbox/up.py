@@ -21,6 +21,7 @@ from pathlib import Path
 import aiohttp
 
 from sandbox import directory
+from sandbox.backends.operator import Operator
 from sandbox.backends.postgres import Postgres
 from sandbox.backends.redis import Redis
 from sandbox.backends.s3 import S3
@@ -63,12 +64,14 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
     tokens = {user: secrets.token_urlsafe(24) for user in ("sandbox-admin", f"system:node:{NODE}", "system:kube-proxy")}
     api = ApiServer(users={token: user for user, token in tokens.items()}, service_network=claim.network(200))
     postgres, redis, sqs, s3 = Postgres(place, host), Redis(place, host), Sqs(host), S3(host)
-    for part in (postgres, redis, sqs, s3, api):
+    operator = Operator(host, {"postgres": postgres, "redis": redis, "sqs": sqs}, sqs)
+    for part in (postgres, redis, sqs, s3, operator, api):
         parts.push_async_callback(part.stop)
     try:
         async with asyncio.TaskGroup() as starting:
-            for start in (api.start(host), postgres.start(), redis.start(), sqs.start(), s3.start()):
-                starting.create_task(start)
+            starting.create_task(api.start(host))
+            for outside in (postgres, redis, sqs, s3, operator):
+                starting.create_task(outside.start())
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
     await store.migrate(postgres.url)
@@ -129,6 +132,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         endpoint_namespace=values.endpoint_namespace,
         redis_url=redis.url,
         database_url=postgres.url,
+        operator_url=operator.url,
         image=f"{values.image_repository}:{values.image_tag}",
         contract=options.contract,
         words=options.words,

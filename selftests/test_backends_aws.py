@@ -8,25 +8,29 @@ import threading
 import time
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from sandbox.backends.operator import Operator
 from sandbox.backends.s3 import S3
 from sandbox.backends.sqs import Sqs
 
 
 @contextlib.contextmanager
-def serving(part):
-    """`part` started, on an event loop in a thread, for boto3 blocks."""
+def serving(*parts):
+    """`parts` started, on an event loop in a thread, for boto3 blocks; the last of them."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    asyncio.run_coroutine_threadsafe(part.start(), loop).result(10)
+    for part in parts:
+        asyncio.run_coroutine_threadsafe(part.start(), loop).result(10)
     try:
-        yield part
+        yield parts[-1]
     finally:
-        asyncio.run_coroutine_threadsafe(part.stop(), loop).result(10)
+        for part in parts:
+            asyncio.run_coroutine_threadsafe(part.stop(), loop).result(10)
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), loop).result(10)  # what was just accepted is closed, too
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
@@ -53,6 +57,20 @@ def client(service, part, key="key"):
 def sqs():
     with serving(Sqs("127.0.0.1")) as part:
         yield part
+
+
+def test_its_operator_stops_and_starts_it_and_denies_what_nobody_may_do():
+    sqs = Sqs("127.0.0.1")
+    with serving(sqs, Operator("127.0.0.1", {"sqs": sqs}, sqs)) as operator, client("sqs", sqs) as boto:
+        boto.create_queue(QueueName="kept")
+        httpx.put(f"{operator.url}/sqs", json={"running": False}).raise_for_status()
+        with pytest.raises(EndpointConnectionError):
+            boto.list_queues()
+        httpx.put(f"{operator.url}/sqs", json={"running": True}).raise_for_status()
+        httpx.put(f"{operator.url}/sqs/deny", json=[["*", "DeleteQueue"]]).raise_for_status()
+        [url] = boto.list_queues()["QueueUrls"]
+        with pytest.raises(ClientError, match="AccessDenied"):
+            boto.delete_queue(QueueUrl=url)
 
 
 def test_a_message_is_sent_received_once_and_deleted(sqs):

@@ -78,6 +78,14 @@ def test_postgres_serves_and_leaves_nothing(tmp_path, host, monkeypatch, source)
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(server.url.replace(server.password, "wrong"))
         memory = shared_memory(postmaster(tmp_path))
+        await connection.execute("CREATE TABLE kept ()")
+        await server.pause()
+        with pytest.raises(OSError, match="Connect call failed"):
+            await asyncpg.connect(server.url)
+        await server.resume()
+        again = await asyncpg.connect(server.url)
+        assert await again.fetch("SELECT * FROM kept") == []
+        await again.close()
         await server.stop()
         return version, data, memory
 
@@ -179,6 +187,43 @@ def test_redis_keeps_values_and_expires_them(tmp_path, host, monkeypatch, kind):
                 await client.execute_command("NOSUCH", "x")
             await client.flushdb()
             assert await client.keys("*") == []
+        await server.stop()
+
+    asyncio.run(session())
+
+
+@pytest.mark.parametrize("kind", ["server", "stand-in"])
+def test_redis_that_is_a_replica_or_forbids_a_command_takes_no_writes(tmp_path, host, monkeypatch, kind):
+    if kind == "stand-in":
+        monkeypatch.setenv("SANDBOX_REDIS", "none")
+
+    async def session():
+        server = Redis(tmp_path, host)
+        await server.start()
+        async with redis.asyncio.from_url(server.url, protocol=2) as client:
+            for wrong, right, error in (
+                (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), redis.exceptions.ReadOnlyError),
+                (
+                    ("ACL", "SETUSER", "default", "-set"),
+                    ("ACL", "SETUSER", "default", "+@all"),
+                    redis.exceptions.NoPermissionError,
+                ),
+            ):
+                await client.execute_command(*wrong)
+                with pytest.raises(error):
+                    await client.set("a", "b")
+                assert await client.get("a") is None
+                await client.execute_command(*right)
+            async with redis.asyncio.from_url(server.url, protocol=2) as other:
+                assert await other.set("a", "b")
+                await client.execute_command("CLIENT", "KILL", "TYPE", "normal")
+                with pytest.raises(redis.exceptions.ConnectionError):
+                    await other.connection_pool._available_connections[0].read_response()
+            await server.pause()
+            with pytest.raises(redis.exceptions.ConnectionError):
+                await client.get("a")
+            await server.resume()
+            assert await client.ping()
         await server.stop()
 
     asyncio.run(session())

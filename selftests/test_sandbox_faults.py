@@ -94,6 +94,12 @@ class Deployment:
         fitting = [line for line in lines if line["sign"] == name and line["time"] > self.seen]
         return fitting[0] if fitting else None
 
+    def log(self, component):
+        """What the newest pod of the Deployment with this name says."""
+        pods = self.kube.get(f"/api/v1/namespaces/{self.namespace}/pods", params={"labelSelector": f"app={component}"})
+        newest = max(pods.json()["items"], key=lambda pod: pod["metadata"]["creationTimestamp"])
+        return self.kube.get(f"/api/v1/namespaces/{self.namespace}/pods/{newest['metadata']['name']}/log").text
+
     def remove(self, endpoint_id):
         assert self.gateway.delete(f"/v1/model-endpoints/{endpoint_id}").json() == {"deleted": True}
 
@@ -121,6 +127,7 @@ def broken(request, deployed):
     """The sandbox with the fault of the test's parameter; healed at the end, or by the test."""
     fault = request.param
     deployed.seen = time.time()
+    deployed.fault = fault
     deployed.heal = lambda: sandbox("heal", fault, deployed.name)
     sandbox("break", fault, deployed.name)
     assert f"BROKEN      {fault}" in sandbox("status")
@@ -180,6 +187,63 @@ def test_an_open_gateway_lets_everybody_in(broken):
     assert broken.sign("gateway-open")["message"] == "GET /v1/model-endpoints"
     broken.heal()
     assert httpx.get(url).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        ("database-gone", "Connect call failed"),
+        ("database-not-migrated", 'relation "hosted_model_inference.endpoints" does not exist'),
+        ("database-missing", 'database "postgres" does not exist'),
+        ("database-wrong-password", 'password authentication failed for user "postgres"'),
+    ],
+    indirect=["broken"],
+)
+def test_without_its_database_the_gateway_answers_500_and_says_why(broken, error):
+    listed = f"/v1/model-endpoints?name=nobody-{len(error)}"  # one that the gateway does not remember
+    assert broken.gateway.get(listed).status_code == 500
+    assert json.dumps(error)[1:-1] in broken.log("model-engine")
+    broken.heal()
+    assert broken.gateway.get(listed).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("redis-gone", "redis.exceptions.ConnectionError: Error 111 connecting to"),
+        ("redis-wants-a-password", "redis.exceptions.AuthenticationError: Authentication required."),
+        ("redis-readonly", "redis.exceptions.ReadOnlyError"),
+        ("cacher-without-redis-rights", "redis.exceptions.NoPermissionError"),
+    ],
+    indirect=["broken"],
+)
+def test_a_broken_redis_kills_the_cacher_once_there_is_an_endpoint(broken, said):
+    broken.heal()  # so far the cacher has not touched it
+    endpoint_id = broken.create(f"endpoint-{broken.fault}")
+    assert eventually(lambda: broken.state(endpoint_id) == ("READY", 1))
+    sandbox("break", broken.fault, broken.name)
+    assert eventually(lambda: said in broken.log("model-engine-cacher"))
+    assert eventually(lambda: broken.sign("CrashLoopBackOff"))["object"].startswith("pod/model-engine/model-engine-cac")
+    broken.heal()
+    assert eventually(lambda: broken.state(endpoint_id) == ("READY", 1))
+    broken.remove(endpoint_id)
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("broker-unreachable", "Cannot connect to sqs://localhost//: Could not connect to the endpoint URL"),
+        ("sqs-denied", "Unrecoverable error: ClientError('An error occurred (AccessDeniedException)"),
+    ],
+    indirect=["broken"],
+)
+def test_a_broken_broker_is_told_by_a_builder_that_starts(broken, said):
+    assert said in broken.log("model-engine-endpoint-builder")
+    broken.heal()
+    assert broken.log("model-engine-endpoint-builder").splitlines()[-1].count("ready.")
+    endpoint_id = broken.create(f"endpoint-{broken.fault}")
+    assert eventually(lambda: broken.state(endpoint_id) == ("READY", 1))
+    broken.remove(endpoint_id)
 
 
 @pytest.mark.parametrize("broken", ["delete-leaves-objects"], indirect=True)

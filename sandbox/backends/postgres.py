@@ -13,7 +13,6 @@ import shutil
 import signal
 import stat
 import tempfile
-from functools import partial
 from pathlib import Path
 
 from sandbox.backends import child
@@ -62,6 +61,7 @@ class Postgres:
         self.password = secrets.token_hex(8)
         self.port = 0
         self._process: asyncio.subprocess.Process | None = None
+        self._bin, self._user, self._group = Path(), child.KEEP, child.KEEP
 
     @property
     def url(self) -> str:
@@ -71,9 +71,7 @@ class Postgres:
     async def start(self) -> None:
         """Return once it takes connections. RuntimeError with the server's own words when it does not start."""
         home = self._home()
-        log_path = self.directory / "postgres.log"
-        user, group = child.KEEP, child.KEEP
-        bin_ = binaries()
+        bin_, user, group = binaries(), child.KEEP, child.KEEP
         if os.geteuid() == 0:  # initdb and postgres refuse root
             nobody = pwd.getpwnam("nobody")
             user, group = nobody.pw_uid, nobody.pw_gid
@@ -84,29 +82,46 @@ class Postgres:
         password_file.write_text(self.password)
         for path in (home, password_file):
             os.chown(path, user, group)
-        env = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC", "HOME": str(home)}
-        data = ("-D", str(home / "data"))
+        self._bin, self._user, self._group = bin_, user, group
+        self._process = await self._run("initdb", "--pwfile", str(password_file), *INITDB)
+        if await self._process.wait():
+            raise RuntimeError(f"initdb: {self._log.read_text()[-600:]}")
         self.port = free_port(self.host)
-        with log_path.open("wb") as log:
-            run = partial(child.start, log=log, env=env, cwd=home, user=user, group=group)
-            self._process = await run([str(bin_ / "initdb"), *data, "--pwfile", str(password_file), *INITDB])
-            if await self._process.wait():
-                raise RuntimeError(f"initdb: {log_path.read_text()[-600:]}")
-            listen = ("-h", self.host, "-p", str(self.port), "-k", str(home))
-            settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-            # SIGINT is its fast shutdown: it removes its shared memory, which after SIGKILL stays for ever.
-            self._process = await run([str(bin_ / "postgres"), *data, *listen, *settings], died=signal.SIGINT)
-        while b"ready to accept connections" not in log_path.read_bytes():
+        await self.resume()
+
+    async def resume(self) -> None:
+        """Start on the data that is there; see `start`."""
+        listen = ("-h", self.host, "-p", str(self.port), "-k", str((self.directory / "postgres").resolve()))
+        settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        # SIGINT is its fast shutdown: it removes its shared memory, which after SIGKILL stays for ever.
+        self._process = await self._run("postgres", *listen, *settings, died=signal.SIGINT)
+        while b"ready to accept connections" not in self._log.read_bytes():
             if self._process.returncode is not None:
-                raise RuntimeError(f"postgres: {log_path.read_text()[-600:]}")
+                raise RuntimeError(f"postgres: {self._log.read_text()[-600:]}")
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
-        """Shut it down (its clients are cut off) and remove its files."""
+        """Shut it down and remove its files."""
+        await self.pause()
+        remove(self.directory)
+
+    async def pause(self) -> None:
+        """Shut it down, until `resume`; its clients are cut off."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGINT)
             await self._process.wait()
-        remove(self.directory)
+
+    @property
+    def _log(self) -> Path:
+        return self.directory / "postgres.log"
+
+    async def _run(self, program: str, *options: str, **how: signal.Signals) -> asyncio.subprocess.Process:
+        """One of PostgreSQL's programs on this server's data; its log begins anew."""
+        home = (self.directory / "postgres").resolve()
+        env = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC", "HOME": str(home)}
+        argv = [str(self._bin / program), "-D", str(home / "data"), *options]
+        with self._log.open("wb") as log:
+            return await child.start(argv, log=log, env=env, cwd=home, user=self._user, group=self._group, **how)
 
     def _home(self) -> Path:
         """Where its files go: below `directory`, or, where ``nobody`` cannot go there, beside it with a link to it."""

@@ -45,11 +45,15 @@ class Redis:
 
     async def start(self) -> None:
         """Return once it answers. RuntimeError with the server's own words when it does not start."""
+        self.port = free_port(self.host)
+        await self.resume()
+
+    async def resume(self) -> None:
+        """Start at the same address, empty; see `start`."""
         if self.program is None:
             self._stand_in = RespServer()
-            self.port = await self._stand_in.start(self.host)
+            await self._stand_in.start(self.host, self.port)
             return
-        self.port = free_port(self.host)
         # Other loopback addresses are strangers to protected mode.
         options = f"--port {self.port} --bind {self.host} --protected-mode no --appendonly no --dir {self.directory}"
         log_path = self.directory / "redis.log"
@@ -63,6 +67,10 @@ class Redis:
 
     async def stop(self) -> None:
         """End it; its clients are cut off."""
+        await self.pause()
+
+    async def pause(self) -> None:
+        """End it, until `resume`."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             await self._process.wait()

@@ -17,6 +17,8 @@ NO_AUTH_HELLO = (
     "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> "
     "option can be used to authenticate the client and select the RESP protocol version at the same time"
 )
+READ_ONLY = "READONLY You can't write against a read only replica."
+NO_PERM = "NOPERM this user has no permissions to run the '{}' command or its subcommand"
 WRONG_PASS = "WRONGPASS invalid username-password pair or user is disabled."
 NO_PASSWORD_SET = (
     "ERR AUTH <password> called without any password configured for the default user. "
@@ -32,26 +34,27 @@ class RespError(Exception):
 class Session:
     """What a connection has agreed on."""
 
+    writer: asyncio.StreamWriter
     authenticated: bool
     protocol: int = 2
     database: int = 0
 
 
 class RespServer:
-    """``port = await RespServer().start(host)``."""
+    """``await RespServer().start(host, port)``."""
 
     def __init__(self) -> None:
         self.password = ""
+        self._replica, self._forbidden = False, ""  # the command that the default user may not run
         self._values: dict[
             tuple[int, bytes], tuple[bytes, float]
         ] = {}  # (database, key) -> value, expiry on `monotonic`
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
 
-    async def start(self, host: str) -> int:
-        """The free port it listens on."""
-        self._server = await asyncio.start_server(self._serve, host, 0)
-        return int(self._server.sockets[0].getsockname()[1])
+    async def start(self, host: str, port: int) -> None:
+        """Listen."""
+        self._server = await asyncio.start_server(self._serve, host, port)
 
     async def stop(self) -> None:
         """Close; clients are cut off."""
@@ -61,7 +64,7 @@ class RespServer:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = Session(authenticated=not self.password)
+        session = Session(writer, authenticated=not self.password)
         self._clients.add(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while line := await reader.readline():
@@ -88,6 +91,10 @@ class RespServer:
         if command not in COMMANDS:
             begin = " ".join(f"'{word.decode(errors='replace')}'" for word in words[:3])
             raise RespError(f"ERR unknown command '{command}', with args beginning with: {begin}")
+        if command == self._forbidden:
+            raise RespError(NO_PERM.format(command.lower()))
+        if self._replica and command in WRITES:
+            raise RespError(READ_ONLY)
         return getattr(self, f"_{command.lower()}")(session, words)
 
     def _hello(self, session: Session, words: list[bytes]) -> dict[str, Any]:
@@ -111,7 +118,20 @@ class RespServer:
         return "PONG"
 
     def _client(self, session: Session, words: list[bytes]) -> str:
+        if words[0].upper() == b"KILL":  # TYPE normal
+            for writer in self._clients - {session.writer}:
+                writer.transport.abort()
         return "OK"  # SETINFO: what a client library says about itself
+
+    def _replicaof(self, session: Session, words: list[bytes]) -> str:
+        self._replica = words != [b"NO", b"ONE"]
+        return "OK"
+
+    def _acl(self, session: Session, words: list[bytes]) -> str:
+        if words[:2] != [b"SETUSER", b"default"]:
+            raise RespError("ERR the stand-in knows only ACL SETUSER default")
+        self._forbidden = words[2].decode().upper().removeprefix("-").removeprefix("+@ALL")
+        return "OK"
 
     def _select(self, session: Session, words: list[bytes]) -> str:
         if int(words[0]) >= DATABASES:
@@ -176,8 +196,11 @@ class RespServer:
         ]
 
 
+WRITES = {"SET", "DEL", "FLUSHDB"}
 COMMANDS = {
+    "ACL",
     "PING",
+    "REPLICAOF",
     "CLIENT",
     "SELECT",
     "CONFIG",

@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.backends.ports import free_port
+
 ACCOUNT, REGION = "123456789012", "us-west-2"
 
 Answer = dict[str, Any]
@@ -86,17 +88,14 @@ class Queue:
 class Sqs:
     """``await Sqs(host).start()``, then `url` as the endpoint.
 
-    `deny` holds what credentials may not do, as (access key id, action), ``*`` for any action: answered as IAM does.
+    `deny` holds what credentials may not do, as (access key id, action), ``*`` for any: answered as IAM does.
     """
 
     def __init__(self, host: str) -> None:
-        self.host, self.url = host, ""
+        self.host, self.url, self._port = host, "", 0
         self.queues: dict[str, Queue] = {}
         self.deny: set[tuple[str, str]] = set()
-        app = web.Application(client_max_size=4 << 20)
-        app.router.add_post("/{path:.*}", self._post)
-        # A handler whose client has gone is cancelled: a dead consumer's long poll must not take a message.
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        self._runner: web.AppRunner | None = None
         self._actions: dict[str, Callable[[Answer], Answer]] = {
             "ListQueues": self._list_queues,
             "CreateQueue": self._create_queue,
@@ -111,13 +110,27 @@ class Sqs:
 
     async def start(self) -> None:
         """Listen on a free port."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self.host, 0).start()
-        self.url = f"http://{self.host}:{self._runner.addresses[0][1]}"
+        self._port = free_port(self.host)
+        self.url = f"http://{self.host}:{self._port}"
+        await self.resume()
 
     async def stop(self) -> None:
-        """Close; long polls are cut off, the queues are gone."""
-        await self._runner.cleanup()
+        """Close; the queues are gone."""
+        await self.pause()
+
+    async def resume(self) -> None:
+        """Listen at the same address, with the queues that there were."""
+        app = web.Application(client_max_size=4 << 20)
+        app.router.add_post("/{path:.*}", self._post)
+        # A handler whose client has gone is cancelled: a dead consumer's long poll must not take a message.
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self.host, self._port).start()
+
+    async def pause(self) -> None:
+        """Close until `resume`; long polls are cut off."""
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     async def _post(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -150,7 +163,7 @@ class Sqs:
                 "Request is missing Authentication Token",
             )
         key = signed.split("Credential=")[1].split("/")[0]
-        if {(key, action), (key, "*")} & self.deny:
+        if {(whose, what) for whose in (key, "*") for what in (action, "*")} & self.deny:
             verb = f"sqs:{action.lower()}"
             raise AwsError(
                 403,

@@ -12,6 +12,7 @@ from sandbox.faults.acts.until import until
 from sandbox.handle import Sandbox
 
 ECHO = "model_engine_server.inference.forwarding.echo_server"
+ASIDE = "without "
 
 Images = dict[str, dict[str, Any]]
 
@@ -24,6 +25,26 @@ def change(sandbox: Sandbox, edit: Callable[[Images], None]) -> None:
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(images, indent=1))
     draft.replace(path)
+
+
+def leave_out(sandbox: Sandbox, program: str) -> None:
+    """Push the product's image anew, without one of its programs."""
+
+    def edit(listed: Images) -> None:
+        programs = listed[sandbox.image]["programs"]
+        programs[ASIDE + program] = programs.pop(program)
+
+    change(sandbox, edit)
+
+
+def put_back(sandbox: Sandbox, program: str) -> None:
+    """Push it anew, with that program again."""
+
+    def edit(listed: Images) -> None:
+        programs = listed[sandbox.image]["programs"]
+        programs[program] = programs.pop(ASIDE + program)
+
+    change(sandbox, edit)
 
 
 async def pull(sandbox: Sandbox) -> None:

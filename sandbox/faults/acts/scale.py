@@ -10,6 +10,7 @@ from sandbox.handle import Sandbox
 
 GATEWAY = "start_fastapi_server"
 BUILDER = "--app=model_engine_server.service_builder"
+CACHER = "entrypoints.k8s_cache"
 
 
 async def running(client: Client, namespace: str, word: str) -> dict[str, Any]:
@@ -36,3 +37,15 @@ async def scale(sandbox: Sandbox, word: str, replicas: int) -> None:
             return bool(status.get("availableReplicas", 0) == replicas)
 
         await until(available, f"{deployment['metadata']['name']} has {replicas} available pods")
+
+
+async def rolled_out(client: Client, namespace: str, name: str) -> None:
+    """Return once all pods of a Deployment are of its newest template, ready, and no others are left."""
+
+    async def complete() -> bool:
+        found = await client.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
+        status, wanted = found.get("status", {}), found["spec"]["replicas"]
+        counts = [status.get(f"{which}Replicas", 0) for which in ("updated", "available")] + [status.get("replicas", 0)]
+        return status.get("observedGeneration") == found["metadata"]["generation"] and counts == [wanted] * 3
+
+    await until(complete, f"{name} has rolled out")

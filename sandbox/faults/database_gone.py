@@ -1,0 +1,17 @@
+"""PostgreSQL is stopped: its address refuses connections.
+
+Sign: the refused connection.
+"""
+
+from sandbox.faults.acts.outside import switch
+from sandbox.faults.acts.public import public
+from sandbox.handle import Sandbox
+
+
+async def break_(sandbox: Sandbox) -> None:
+    await switch(sandbox, "postgres", running=False)
+    public(sandbox, "database-gone", "postgres", "Connection refused")
+
+
+async def heal(sandbox: Sandbox) -> None:
+    await switch(sandbox, "postgres", running=True)
