@@ -140,4 +140,13 @@ class Http:
                 data = json_text.loads(response.content)
             except ValueError:
                 is_json = False
-        return Answer(self._product, asked, response.status_code, response.headers, response.text, is_json, data)
+        return Answer(
+            self._product,
+            asked,
+            response.status_code,
+            response.headers,
+            response.text,
+            is_json,
+            data,
+            response.content,
+        )

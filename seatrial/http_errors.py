@@ -100,7 +100,7 @@ class Product(NamedTuple):
 class Answer:
     """A whole answer: `status`, `headers` (names in any case), `text`; `asked` says what it answers.
 
-    `is_json` tells whether `data`, the decoded JSON, is there.
+    `is_json` tells whether `data`, the decoded JSON, is there; `content` is the text's bytes.
     """
 
     product: Product
@@ -110,6 +110,7 @@ class Answer:
     text: str
     is_json: bool = False
     data: Any = None
+    content: bytes = b""
 
     def json(self) -> Any:
         """The decoded JSON; `Unhealthy` if the answer is something else."""

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent / "payloads"
 
 Overlays = Mapping[str, Mapping[str, Any]]
 """A merge patch for each payload path, from the setting of that name."""
+MARKS = ("name", "namespace", "seatrial_run", "seatrial_expires")
 MANAGED_BY = "app.kubernetes.io/managed-by"
 NONE: Overlays = MappingProxyType({})
 
@@ -59,7 +60,9 @@ def _refuse_ours(path: str, patch: Mapping[str, Any]) -> None:
     metadata = patch.get("metadata") or {}
     labels = (metadata.get("labels") or {}) if isinstance(metadata, dict) else {}
     ours = [name for name in ("name",) if name in patch]
-    ours += [f"metadata.{name}" for name in ("name", "namespace", "seatrial_run") if name in metadata]
+    ours += [
+        f"metadata.{name}" for name in ("name", "namespace", "seatrial_run", "seatrial_expires") if name in metadata
+    ]
     ours += [one for one in map(str, labels) if one.startswith("seatrial.dev/") or one == MANAGED_BY]
     if ours:
         raise Malformed(f"sets {', '.join(ours)} of {path}, by which what we make is found again", "leave it away")

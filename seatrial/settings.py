@@ -67,6 +67,7 @@ class Settings:
     timeout_factor: Annotated[float, Spec(kinds.factor, "multiplies every duration that is waited for", default=1)]
     request_timeout: Annotated[float, Spec(kinds.seconds, "for one answer of the gateway", default=30)]
     task_timeout: Annotated[float, Spec(kinds.seconds, "for the answer to a task", default=60)]
+    async_task_timeout: Annotated[float, Spec(kinds.seconds, "until an async task is over", default=300)]
     endpoint_ready_timeout: Annotated[float, Spec(kinds.seconds, "until an endpoint serves", default=1500)]
     endpoint_ready_warning: Annotated[float, Spec(kinds.seconds, "after which an endpoint was slow", default=480)]
     gateway_memory: Annotated[
@@ -128,8 +129,9 @@ class Settings:
         return Settings(**values)
 
     def longest_check(self) -> float:
-        """The longest one check may wait, in seconds, with the factor: for an endpoint, then for its answer."""
-        return (self.endpoint_ready_timeout + self.task_timeout + self.request_timeout) * self.timeout_factor
+        """The longest one check may wait, in seconds, with the factor: an endpoint, then its answer to a task."""
+        task = max(self.task_timeout, self.async_task_timeout)
+        return (self.endpoint_ready_timeout + task + self.request_timeout) * self.timeout_factor
 
     def rows(self) -> Iterator[tuple[str, Any, str]]:
         """Name, value and source of every setting, in the order of the table."""

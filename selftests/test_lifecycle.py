@@ -11,14 +11,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from scripted import Scripted, Spoken
+from scripted import CLOSE, Scripted, Spoken
 
 from seatrial import mask
 from seatrial.http import Http
 from seatrial.journal import Journal, open_entries
 from seatrial.model_engine.client import ModelEngine
+from seatrial.model_engine.kinds import KINDS
+from seatrial.model_engine.ledger import instructions
 from seatrial.model_engine.lifecycle import Lifecycle
-from seatrial.model_engine.removal import instructions, remove
+from seatrial.model_engine.removal import remove
 from seatrial.model_engine.site import Site
 from seatrial.record import Record, events
 from seatrial.run import Run
@@ -87,7 +89,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., tuple[Lifecycle, Trial]]]:
         server = Scripted(gateway)
         http = Http(server.url, record=trial.record, token=settings.token, timeout=5, source="test", seen_from="here")
         opened.extend((http, trial.record, server))
-        return Lifecycle(Site(trial, ModelEngine(http, settings)), "sync", NAME), trial
+        return Lifecycle(Site(trial, ModelEngine(http, settings), patience=1), KINDS["sync"], NAME), trial
 
     yield start
     for one in opened:
@@ -96,7 +98,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., tuple[Lifecycle, Trial]]]:
 
 def test_a_life(begin) -> None:
     lifecycle, trial = begin(Gateway())
-    assert lifecycle.create() == {"endpoint_creation_task_id": "t"}
+    assert lifecycle.create().task == "t"
     assert lifecycle.ready()["id"] == "end_1"
     assert lifecycle.served_by == "the gateway counts 1 available"
     assert lifecycle.delete() == {"deleted": True}
@@ -277,12 +279,11 @@ def test_a_create_whose_answer_was_lost_stays_in_the_journal(begin) -> None:
     assert list(open_entries(events(trial.run.directory))) == []
 
 
-def test_a_lost_create_that_does_not_appear_is_left_open(begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seatrial.model_engine.removal.LOOKED_FOR", 0.2)
+def test_a_lost_create_that_does_not_appear_is_left_open(begin) -> None:
     gateway = Gateway()
     gateway.deleted = True
     lifecycle, trial = begin(gateway)
-    lifecycle._journal()
+    lifecycle._ledger.write()
     lifecycle.clean_up()
     (entry,) = open_entries(events(trial.run.directory))
     with pytest.raises(
@@ -341,6 +342,47 @@ def test_the_journal_keeps_our_names_whatever_the_token_is(tmp_path: Path) -> No
 @pytest.mark.parametrize("endpoint_id", ["", "end_1"])
 def test_what_is_to_be_typed_is_shell(begin, endpoint_id: str) -> None:
     lifecycle, _ = begin(Gateway())
-    lines = instructions(lifecycle.site, NAME, endpoint_id)
+    lines = instructions(lifecycle.sight, endpoint_id)
     assert "$AUTH_TOKEN" in lines
     assert subprocess.run(["bash", "-n", "-c", lines.replace("<its id>", "x")], capture_output=True).stderr == b""
+
+
+class Losing(Gateway):
+    """Makes the endpoint, and closes the connection without an answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted = True
+
+    def __call__(self, spoken: Spoken) -> Iterator[bytes]:
+        if spoken.method == "POST" and spoken.path == "/v1/model-endpoints":
+            self.asked.append("POST /v1/model-endpoints")
+            self.deleted = False
+            yield CLOSE
+        yield from super().__call__(spoken)
+
+
+def test_a_create_that_closed_the_connection_is_looked_up_and_not_repeated(begin) -> None:
+    gateway = Losing()
+    lifecycle, trial = begin(gateway)
+    assert lifecycle.create().task == "unknown: the answer was lost"
+    assert lifecycle.ready()["id"] == "end_1"
+    assert gateway.asked.count("POST /v1/model-endpoints") == 1
+    (warning,) = [one["line"] for one in events(trial.run.directory) if one["kind"] == "warning"]
+    assert warning.startswith(f"the answer to the create of {NAME} was lost, and it was made: the gateway at ")
+    lifecycle.clean_up()
+    assert list(open_entries(events(trial.run.directory))) == []
+
+
+def test_a_create_that_nobody_heard_was_never_made(begin) -> None:
+    gateway = Gateway()
+    lifecycle, trial = begin(gateway)
+
+    def last_answer(spoken: Spoken, query: dict[str, str]) -> tuple[int, Any]:
+        lifecycle.site.engine.http.base_url = "http://127.0.0.1:9"  # nobody listens there
+        return 200, {"id": "bun_1"}
+
+    gateway.replaced["GET /v2/model-bundles/latest"] = last_answer
+    with pytest.raises(Unhealthy, match="cannot be connected to"):
+        lifecycle.create()
+    assert list(open_entries(events(trial.run.directory))) == []

@@ -94,7 +94,7 @@ def test_every_value_knows_its_source(tmp_path: Path, values: list[str]) -> None
         "task_timeout": "default",
     }
     assert (settings.gateway_url, settings.settle, settings.timeout_factor) == ("http://localhost:8080", 3.0, 0.5)
-    assert settings.longest_check() == (1500 + 60 + 30) * 0.5
+    assert settings.longest_check() == (1500 + 300 + 30) * 0.5
 
 
 def test_paths_start_where_they_were_written(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_what_a_sandbox_says_is_mixed_with_no_other_deployment(tmp_path: Path) -
         ("GATEWAY_URL=http://x", "did you mean gateway_url?"),
         ("token_file=x", "did you mean auth_token_file?"),
         ("timeout-factor=2", "did you mean timeout_factor?"),
-        ("zzz=1", "choose one of: auth_token_command, "),
+        ("zzz=1", "choose one of: async_task_timeout, "),
         ("gpu_type=x", "no check of today needs it; it comes with pre-flight and tier B"),
         ("pod=x", "the suite finds it"),
         ("settle", "--set 'settle' gives no value [--set] write --set SETTING=VALUE"),
@@ -402,7 +402,7 @@ def test_an_overlay_is_laid_over_what_is_sent(tmp_path: Path) -> None:
     patch = {"labels": {"product": None, "cost": "c1"}, "cpus": "2", "tags": ["${x}"]}
     (tmp_path / "seatrial.yaml").write_text(yaml.safe_dump({"overlays": {ECHO: patch}}))
     overlays = load(tmp_path).overlays
-    values = {"name": "n", "bundle": "b", "kind": "sync", "run": "r"}
+    values = {"name": "n", "bundle": "b", "kind": "sync", "run": "r", "expires": "e"}
     sent, plain = payload(ECHO, overlays, **values), payload(ECHO, **values)
     assert sent == plain | {"labels": {"team": "infra", "cost": "c1"}, "cpus": "2", "tags": ["${x}"]}
     assert payload("model_engine/documented/echo_endpoint", overlays, **values, repository="r", tag="t") == payload(

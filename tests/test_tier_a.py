@@ -3,8 +3,9 @@
 import pytest
 
 from seatrial.kube import Kube
-from seatrial.model_engine.client import Contract, ModelEngine, echoed, task
+from seatrial.model_engine.client import Contract, ModelEngine
 from seatrial.model_engine.lifecycle import Lifecycle
+from seatrial.model_engine.tasks import echoed, task
 from seatrial.trial import Trial
 from seatrial.verdict import NotApplicable
 
@@ -17,7 +18,7 @@ def test_sync_endpoint_is_accepted(sync_lifecycle: Lifecycle) -> None:
     Runbook: R0 4.1
     Hint: a 500 here is the broker or the database; the gateway's log names it.
     """
-    assert sync_lifecycle.create().get("endpoint_creation_task_id"), "the answer names no endpoint_creation_task_id"
+    assert sync_lifecycle.create().task
 
 
 def test_sync_endpoint_serves(sync_lifecycle: Lifecycle, trial: Trial) -> None:
@@ -80,5 +81,5 @@ def test_nothing_of_sync_endpoint_is_left(kube: Kube, sync_lifecycle: Lifecycle,
     """
     for line in sync_lifecycle.gone():
         trial.note(line)
-    if absent := sync_lifecycle.objects.absent:
+    if absent := sync_lifecycle.sight.objects.absent:
         trial.note(f"kinds that do not exist here: {', '.join(map(str, absent))}")

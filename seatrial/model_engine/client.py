@@ -5,17 +5,19 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from seatrial.http import Answer, Http
 from seatrial.payloads import payload
 from seatrial.settings import Settings
+from seatrial.trial import Trial
 from seatrial.verdict import BadSettings, Cause, NotJudged, Unhealthy
 
 Object = dict[str, Any]
 
+RFC_3339 = "%Y-%m-%dT%H:%M:%SZ"
 ORDERS = ("newest", "oldest", "alphabetical")
 """Each process of the released gateway answers a lookup from memory for a while, an empty one, too. The order is part
 of that memory's key: one that was not asked for yet is answered from the database."""
@@ -26,15 +28,6 @@ class Contract(enum.StrEnum):
 
     DOCUMENTED = "documented"
     RELEASED = "released"
-
-
-@dataclass(frozen=True)
-class Task:
-    """The answer to a task: HTTP 200 says little, `status` says SUCCESS or FAILURE."""
-
-    status: str
-    result: Any
-    text: str
 
 
 class ModelEngine:
@@ -130,9 +123,10 @@ class ModelEngine:
         answer = self.http.call("POST", "/v2/model-bundles", json=self._bundle(name)).expect(200)
         return str(field_of(_object(answer), "model_bundle_id"))
 
-    def create_endpoint(self, name: str, kind: str, run: str, bundle: str = "") -> Object | None:
-        """The answer to the create; None if the gateway turns out to want the bundle first (nothing was made then)."""
-        values = {"name": name, "kind": kind, "run": run, "bundle": bundle, **self._image()}
+    def create_endpoint(self, name: str, kind: str, trial: Trial, bundle: str = "") -> str | None:
+        """The creation task's id; None if the gateway turns out to want the bundle first (nothing was made then)."""
+        marks = {"run": trial.run.id, "expires": datetime.fromtimestamp(trial.expires, UTC).strftime(RFC_3339)}
+        values = {"name": name, "kind": kind, "bundle": bundle, **marks, **self._image()}
         contract = Contract.RELEASED if bundle else Contract.DOCUMENTED
         body = payload(f"model_engine/{contract}/echo_endpoint", self.settings.overlays, **values)
         answer = self.http.call("POST", "/v1/model-endpoints", json=body)
@@ -147,22 +141,37 @@ class ModelEngine:
             return None
         answer.expect(200)
         self._learnt = self._learnt or contract
-        return _object(answer)
+        return str(field_of(_object(answer), "endpoint_creation_task_id"))
 
     def delete_endpoint(self, endpoint_id: str) -> Answer:
         """The answer as it is: 200 ``{"deleted": true}``, 404 if it is gone already."""
         return self.http.call("DELETE", f"/v1/model-endpoints/{endpoint_id}")
 
     def sync_task(self, endpoint_id: str, args: Any) -> Answer:
-        """The answer as it is; `task` reads it."""
-        params = {"model_endpoint_id": endpoint_id}
-        timeout = self.settings.task_timeout * self.settings.timeout_factor
-        return self.http.call("POST", "/v1/sync-tasks", params=params, json={"args": args}, timeout=timeout)
+        """The answer as it is; `seatrial.model_engine.tasks.task` reads it."""
+        return self._post_task("/v1/sync-tasks", endpoint_id, {"args": args})
+
+    def streaming_task(self, endpoint_id: str, args: Any) -> Answer:
+        """The whole stream as one answer; `seatrial.model_engine.tasks.streamed` reads it."""
+        return self._post_task("/v1/streaming-tasks", endpoint_id, {"args": args})
+
+    def async_task(self, endpoint_id: str, args: Any) -> str:
+        """The task's id; what becomes of it, `async_result` tells."""
+        answer = self._post_task("/v1/async-tasks", endpoint_id, {"args": args, "url": None}).expect(200)
+        return str(field_of(_object(answer), "task_id"))
+
+    def async_result(self, task_id: str) -> Answer:
+        """What is known of an async task; a gateway may say PENDING of one that never was."""
+        return self.http.call("GET", f"/v1/async-tasks/{task_id}")
 
     def takes_any_token(self) -> bool:
         """Whether a token that nobody ever issued is accepted: the gateway is open to whoever reaches it."""
         answer = self.http.call("GET", "/v1/model-endpoints", auth="seatrial-made-up")
         return answer.status == 200
+
+    def _post_task(self, path: str, endpoint_id: str, body: Object) -> Answer:
+        timeout = self.settings.task_timeout * self.settings.timeout_factor
+        return self.http.call("POST", path, params={"model_endpoint_id": endpoint_id}, json=body, timeout=timeout)
 
     def _bundle(self, name: str) -> Any:
         return payload("model_engine/released/echo_bundle", self.settings.overlays, name=name, **self._image())
@@ -199,38 +208,6 @@ def _lists_badly(what: str, answer: Answer) -> Unhealthy:
             else "a 500 is most often the database: not reachable, or not migrated; the gateway's log names it",
         )
     )
-
-
-def task(answer: Answer) -> Task:
-    """What a task came to. AssertionError if the gateway itself refused it, or answers something that is no task."""
-    answer.expect(200)
-    body = _object(answer)
-    status = body.get("status")
-    assert status is not None, f"{answer.asked} answers no task: {answer.said}"
-    return Task(str(status), _unwrapped(body.get("result")), answer.said)
-
-
-def echoed(answer: Answer) -> Any:
-    """What came back from a worker. AssertionError unless the task succeeded, whatever HTTP says."""
-    done = task(answer)
-    assert done.status == "SUCCESS", (
-        f"{answer.asked} answered HTTP {answer.status}, and the task's status is {done.status}: {done.text}"
-    )
-    return done.result
-
-
-def _unwrapped(result: Any) -> Any:
-    """The worker's own answer: the released forwarder wraps it, as a string of JSON."""
-    match result:
-        case {"result": str(text)} if len(result) == 1:
-            try:
-                return json.loads(text)
-            except json.JSONDecodeError:
-                return text
-        case {"result": inner} if len(result) == 1:
-            return inner
-        case _:
-            return result
 
 
 def terminal(endpoint: Object) -> Cause | None:

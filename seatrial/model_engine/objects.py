@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from seatrial.kube import Kube, NotFound, Object
@@ -78,7 +78,7 @@ class Objects:
             deadline = _deadline(one)
             if deadline is None:
                 left.append(shown)
-            elif deadline < datetime.now(UTC):
+            elif deadline < self.kube.now():
                 left.append(f"{shown}, which should have ended at {deadline:%H:%M:%S} UTC")
             else:
                 terminating.append(f"{shown} is terminating, until {deadline:%H:%M:%S} UTC at the latest")

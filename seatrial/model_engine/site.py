@@ -13,6 +13,7 @@ from seatrial.model_engine.client import Contract, ModelEngine
 from seatrial.model_engine.discovery import Release, discover
 from seatrial.target import Target
 from seatrial.trial import Trial
+from seatrial.verdict import BadSettings
 
 
 @dataclass
@@ -24,6 +25,8 @@ class Site:
     kube: Kube | None = None
     release: Release | None = None
     own_gateway: ModelEngine | None = None
+    patience: float = 12.0
+    """Seconds for which an endpoint whose create was never answered is looked for: within the end of the run's own."""
 
     @property
     def namespace(self) -> str:
@@ -70,3 +73,21 @@ def opened(trial: Trial) -> Iterator[Site]:
         found = release(trial, target, kube)
         http = stack.enter_context(gateway.reach(trial.settings, target, trial.record, kube, found))
         yield Site(trial, ModelEngine(http, trial.settings), kube, found)
+
+
+def another_deployment(site: Site, why: str) -> BadSettings:
+    """What to raise when the gateway that was given does not belong to the cluster that was given."""
+    settings = site.trial.settings
+    return BadSettings(
+        f"the gateway at {settings.gateway_url} belongs to another deployment than the context's: {why}",
+        source=f"gateway_url: {settings.source('gateway_url')}",
+        do="correct one of the two, or leave GATEWAY_URL away: the suite finds the context's gateway itself",
+    )
+
+
+def gateways_log(site: Site) -> str:
+    """The command that shows it, where there is a cluster."""
+    kube, release = site.kube, site.release
+    if kube is None or release is None:
+        return ""
+    return f"{kube.kubectl} -n {release.namespace} logs deployment/{release.name('gateway')} --tail 200"
