@@ -1,27 +1,24 @@
-"""The controlling process: opens the run, gives every check its verdict, settles the journal, decides the exit code."""
+"""The controlling process: gives every check its verdict, decides the exit code, writes the result."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Generator, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seatrial import cleanup, declaration, options, report, sandboxed
+from seatrial import declaration, report, result
 from seatrial.checks import Check
-from seatrial.journal import Entry, open_entries
+from seatrial.ending import Ending
+from seatrial.opening import Opening
 from seatrial.outcome import Outcome
-from seatrial.progress import Progress
-from seatrial.record import Record, events
-from seatrial.run import Run, new_id
+from seatrial.record import events
 from seatrial.runner import label, outcome_of
-from seatrial.settings import Settings
-from seatrial.trial import TRIAL, Trial
-from seatrial.verdict import BadSettings, NotJudged, Reason, Verdict
+from seatrial.signals import Signals
+from seatrial.trial import TRIAL
+from seatrial.verdict import Reason, Verdict
 from seatrial.workers import Workers
 
 
@@ -36,15 +33,16 @@ class Controller:
         self.seconds: dict[str, float] = {}
         self.ended: set[str] = set()
         self.nodes: dict[str, object] = {}
-        self.left: dict[Entry, str] = {}
-        self.head: list[str] = []
-        self.hand_over: dict[str, Any] = {}
-        self.workers = Workers(config, self.hand_over)
-        if self.distributed:
-            config.pluginmanager.register(self.workers, "seatrial-workers")
-        self.signalled = False
         self.collected_badly = False
         self.done: dict[str, Any] = {}
+        self.signals = Signals()
+        self.opening = Opening(config, {}, self.signals)
+        self.workers = Workers(config, self.opening.hand_over)
+        if self.distributed:
+            config.pluginmanager.register(self.workers, "seatrial-workers")
+        self.ending = Ending(config, self.signals, self.workers, self.opening, self._fill)
+        self.signals.leave = self.workers.kill
+        self.signals.install()
 
     # -- before anything runs -------------------------------------------------------------------------------------
 
@@ -83,41 +81,8 @@ class Controller:
             self.config.option.continue_on_collection_errors = False  # nothing was opened: nothing may run
         if not session.items or session.testsfailed:
             return
-        try:
-            self.hand_over |= sandboxed.start(self.config) | declaration.inherited(self.config)
-            settings = Settings.load(
-                {**options.given(self.config), **self.hand_over}, os.environ, self.config.invocation_params.dir
-            )
-            run_id = new_id()
-            run = Run(run_id, settings.record_directory / run_id)
-            self.hand_over |= {"run": run.id, "directory": str(run.directory)}
-            needs = frozenset(name for item in session.items for name in getattr(item, "fixturenames", ()))
-            writes = any(item.get_closest_marker("writes") for item in session.items) and not settings.read_only
-            record = _record(run)
-            declared = declaration.markers(self.config, session.items)
-            self.hand_over["declared"] = sorted(declared)
-            trial = Trial(run, settings, record, needs, writes, declared, Progress(self.config, record=record))
-            self.config.stash[TRIAL] = trial
-            trial.record.event("run", id=run.id, checks=[vars(check) for check in self.checks.values()])
-            lines = self._target(trial)
-        except BadSettings as error:
-            raise pytest.UsageError(_one_line(error)) from None
-        tried_out = [report.SANDBOX] if "sandbox" in self.hand_over else []
-        self.head = [
-            *tried_out,
-            f"run {run.id}, record in {_shown(run.directory)}",
-            *lines,
-        ]
-        self._write(self.head)
-
-    def _target(self, trial: Trial) -> list[str]:
-        """The lines about the target. What keeps us from it, other than settings, is for the checks to say."""
-        try:
-            return [line for lines in self.config.hook.pytest_seatrial_target(trial=trial) for line in lines]
-        except BadSettings:
-            raise
-        except NotJudged as error:
-            return [f"target not looked at: {error.line}"]
+        self.opening.open(session.items, self.checks)
+        self._write(self.opening.head)
 
     # -- while checks run -----------------------------------------------------------------------------------------
 
@@ -144,28 +109,26 @@ class Controller:
         try:
             return (yield)
         except KeyboardInterrupt as error:
-            self.signalled = type(error) is KeyboardInterrupt
+            self.ending.interrupted = type(error) is KeyboardInterrupt
             raise
         finally:
-            if TRIAL in self.config.stash:
-                trial = self.config.stash[TRIAL]
-                trial.interrupted = self.signalled
-                self.left = dict.fromkeys(open_entries(events(trial.run.directory)), "the run was left before its end")
-                if self.signalled:
-                    self.workers.kill()
-                    self._write(
-                        ["", f"interrupted: removing what run {trial.run.id} made; if that does not end, type:"]
-                    )
-                    self._write(line for entry in self.left for line in entry.how.get("type", entry.name).splitlines())
-                self._fill(trial)
-                self._settle(trial)
-                if self.signalled and not self.left:
-                    self._write([f"nothing of run {trial.run.id} is left"])
+            self._end()
 
-    def _fill(self, trial: Trial) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Before the loop, or between it and its end, it is the same: with workers nothing else is called then."""
+        self.ending.interrupted |= excinfo.type is KeyboardInterrupt
+        self._end()
+
+    def _end(self) -> None:
+        if self.ending.end() and self.ending.interrupted and not self.ending.settled.left and not self.ending.kept:
+            self._write([f"nothing of run {self.config.stash[TRIAL].run.id} is left"])
+
+    def _fill(self) -> None:
         """A verdict for each check that reported none; a run that was stopped by ``-x`` says so in the record alone."""
+        trial, interrupted = self.config.stash[TRIAL], self.ending.interrupted
         waited_for = {event["check"]: event for event in events(trial.run.directory) if event["kind"] == "waiting"}
-        if self.signalled:
+        if interrupted:
             outcome = Outcome(Verdict.ERROR, "the run was interrupted before this check was judged", Reason.INTERRUPTED)
         elif self.workers.lost:
             outcome = Outcome(Verdict.ERROR, "the worker that had this check died before it", Reason.WORKER)
@@ -181,22 +144,19 @@ class Controller:
             missing = pytest.TestReport(nodeid, location, {}, "failed", None, "setup", duration=0.0)
             if node := self.nodes.get(nodeid):
                 missing.node = node  # type: ignore[attr-defined]  # JUnit keeps a check's reports together by it
-            if self.signalled and (last := waited_for.get(self.checks[nodeid].id)):
+            if interrupted and (last := waited_for.get(self.checks[nodeid].id)):
                 line = f"the run was interrupted while it waited for {last['what']}: {last['reason']}"
                 label(missing, replace(outcome, line=line))
             else:
                 label(missing, outcome)
             self.config.hook.pytest_runtest_logreport(report=missing)
 
-    def _settle(self, trial: Trial) -> None:
-        cleaners = {k: v for some in self.config.hook.pytest_seatrial_cleaners() for k, v in some.items()}
-        cleanup.settle(trial, self.left, cleaners)
-
     # -- the end --------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Decide the exit code and write ``run.json``."""
+        self.signals.in_order()
         if self.config.option.collectonly or exitstatus in (
             pytest.ExitCode.USAGE_ERROR,
             pytest.ExitCode.INTERNAL_ERROR,
@@ -207,13 +167,13 @@ class Controller:
         if TRIAL not in self.config.stash:
             return
         trial = self.config.stash[TRIAL]
-        self.done = report.collect(
+        self.done = result.collect(
             trial,
             self.checks,
             self.outcomes,
             self.seconds,
-            head=self.head,
-            left=self.left,
+            head=self.opening.head,
+            ending=self.ending,
             lost=self.workers.lost,
             code=code,
         )
@@ -230,11 +190,11 @@ class Controller:
             return 5
         if self.collected_badly:
             return 3
-        if self.signalled:
+        if self.ending.interrupted or self.signals.came:
             return 2
         if verdicts & {Verdict.FAIL, Verdict.BLOCKED}:
             return 1
-        if Verdict.ERROR in verdicts or self.left or self.workers.lost or Verdict.PASS not in verdicts:
+        if Verdict.ERROR in verdicts or self.ending.settled.left or self.workers.lost or Verdict.PASS not in verdicts:
             return 3
         return 0
 
@@ -247,23 +207,3 @@ class Controller:
         if terminal := self.config.pluginmanager.get_plugin("terminalreporter"):
             for line in lines:
                 terminal.write_line(line)
-
-
-def _record(run: Run) -> Record:
-    try:
-        return Record(run)
-    except OSError as error:
-        raise pytest.UsageError(f"the record cannot be written: {error} (record_directory)") from None
-
-
-def _one_line(error: BadSettings) -> str:
-    source = f" ({error.source})" if error.source else ""
-    do = f"; {error.do}" if error.do else ""
-    return f"{error.line}{source}{do}"
-
-
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from seatrial import kinds
+from seatrial.settings import TABLE
 
 SETTINGS = (
     ("--context", {"metavar": "NAME", "help": "the kubeconfig's context to use"}),
@@ -39,6 +43,9 @@ def add(parser: pytest.Parser) -> None:
     group = parser.getgroup("seatrial", "seatrial: the deployment to validate")
     for flag, keywords in SETTINGS:
         group.addoption(flag, dest=dest(flag), **keywords)
+    group.addoption(
+        "--keep", dest=dest("--keep"), action="store_true", help="remove nothing; the command that does is printed"
+    )
     group.addoption(
         "--sandbox",
         dest=dest("--sandbox"),
@@ -77,3 +84,33 @@ def refuse_sandbox_options_alone(config: pytest.Config) -> None:
 def given(config: pytest.Config) -> Mapping[str, Any]:
     """The options that are settings, by their plain names."""
     return {flag.removeprefix("--").replace("-", "_"): config.getoption(dest(flag)) for flag, _ in SETTINGS}
+
+
+def keep(config: pytest.Config) -> bool:
+    """Whether what the run makes is to stay."""
+    return bool(config.getoption(dest("--keep")))
+
+
+def sweep(given: Mapping[str, Any], run_id: str, context: str = "") -> str:
+    """The command that removes what the run with this id has left in the target that was `given`, to be pasted.
+
+    `context`: the kubeconfig's, in case the user did not name it. Secrets are left out: they are not in any line.
+    """
+    words = ["python", "-m", "seatrial", "sweep", "--run", run_id, "--delete"]
+    for flag, keywords in SETTINGS:
+        value = given[flag.removeprefix("--").replace("-", "_")]
+        if not value or flag == "--read-only":
+            continue
+        if keywords.get("action") == "store_true":
+            words.append(flag)
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            if flag != "--set" or not _is_secret(one.partition("=")[0]):
+                words += [flag, str(one)]
+    if context and not given["context"] and not given["target"]:
+        words += ["--context", context]
+    return shlex.join(words)
+
+
+def _is_secret(name: str) -> bool:
+    return name in TABLE and TABLE[name].kind in (kinds.secret, kinds.command)

@@ -37,7 +37,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         _join(config)
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job cleans up as Ctrl-C does
     options.refuse_sandbox_options_alone(config)
     options.give_back_path(config)
     phases.refuse_unknown_markers(config)
@@ -65,11 +64,17 @@ def trial(request: pytest.FixtureRequest) -> Trial:
 def _join(config: pytest.Config) -> None:
     """A worker's part in a run that the controller has opened; Ctrl-C is the controller's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    workers.end_with(os.getppid())
     worker: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]  # pytest-xdist puts it there
     given = worker["seatrial"]
     run = Run(given["run"], Path(given["directory"]), worker["workerid"])
     settings = Settings.load({**options.given(config), **given}, os.environ, config.invocation_params.dir)
     record = Record(run)
-    declared = frozenset(given["declared"])
-    watcher = Progress(config, run.worker, record=record)
-    config.stash[TRIAL] = Trial(run, settings, record, declared=declared, watcher=watcher)
+    config.stash[TRIAL] = Trial(
+        run,
+        settings,
+        record,
+        declared=frozenset(given["declared"]),
+        keep=options.keep(config),
+        watcher=Progress(config, run.worker, record=record),
+    )

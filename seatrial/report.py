@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from seatrial.checks import Check
-from seatrial.journal import Entry
-from seatrial.outcome import Outcome
-from seatrial.record import events
-from seatrial.run import started
-from seatrial.trial import Trial
 from seatrial.verdict import Verdict
 
 Line = tuple[str, dict[str, bool]]
@@ -26,47 +19,6 @@ _SHOWN: dict[str, tuple[str, dict[str, bool]]] = {
     Verdict.ERROR: ("ERROR", {"yellow": True, "bold": True}),
     Verdict.NOT_APPLICABLE: ("N/A", {"yellow": True}),
 }
-
-
-def collect(
-    trial: Trial,
-    checks: Mapping[str, Check],
-    outcomes: Mapping[str, Outcome],
-    seconds: Mapping[str, float],
-    *,
-    head: Sequence[str],
-    left: Mapping[Entry, str],
-    lost: Sequence[str],
-    code: int,
-) -> dict[str, Any]:
-    """The content of ``run.json``: one entry a check, each cause once, what was left, the exit code."""
-    said: dict[tuple[str, str], list[str]] = {}
-    for event in events(trial.run.directory):
-        if event["kind"] in ("warning", "note"):
-            said.setdefault((event["kind"], event["check"]), []).append(event["line"])
-    data = {nodeid: outcomes[nodeid].data() for nodeid in checks}
-    return {
-        "run": trial.run.id,
-        "started": started(trial.run.id),
-        "ended": round(time.time(), 3),
-        "exit": code,
-        "record": str(trial.run.directory),
-        "head": list(head),
-        "checks": [
-            {
-                **vars(check),
-                **{key: value for key, value in data[nodeid].items() if key != "trace"},
-                "cause": (data[nodeid]["cause"] or {}).get("key"),
-                "seconds": round(seconds.get(nodeid, 0.0), 3),
-                "warnings": said.get(("warning", check.id), []),
-                "notes": said.get(("note", check.id), []),
-            }
-            for nodeid, check in checks.items()
-        ],
-        "causes": {one["cause"]["key"]: one["cause"] for one in data.values() if one["cause"]},
-        "left": [{"kind": entry.kind, "name": entry.name, "why": why, **entry.how} for entry, why in left.items()],
-        "lost_workers": list(lost),
-    }
 
 
 def write(run: Mapping[str, Any], terminal: Any) -> None:
@@ -87,7 +39,7 @@ def lines(run: Mapping[str, Any], width: int | None = None) -> list[Line]:
         *_causes(run),
         *_errors(run["checks"]),
         *_said(run["checks"]),
-        *_left(run["left"]),
+        *_left(run),
         *[(f"WORKER DIED    {one}: its checks are errors", {"yellow": True}) for one in run["lost_workers"]],
         ("", {}),
         (f"time           {_times(run['checks'])}", {}),
@@ -153,13 +105,21 @@ def _said(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
             yield f"NOTE     {check['id']}: {line}", {}
 
 
-def _left(left: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
-    if left:
+def _left(run: Mapping[str, Any]) -> Iterable[Line]:
+    """What is left, kept, or on its way out, and the command that removes it."""
+    left, kept, terminating = run["left"], run.get("kept", ()), run.get("terminating", ())
+    if left or kept or terminating:
         yield "", {}
     for one in left:
         yield f"LEFT BEHIND    {one['kind']} {one['name']}: {one['why']}", {"red": True, "bold": True}
         for number, line in enumerate(one.get("type", "").splitlines()):
             yield f"  {'' if number else 'type':<9} {line}", {}
+    for one in kept:
+        yield f"KEPT           {one['kind']} {one['name']}", {"yellow": True}
+    for line in terminating:
+        yield f"ENDING         {line}", {}
+    if (left or kept) and run.get("sweep"):
+        yield f"  {'sweep':<9} {run['sweep']}", {}
 
 
 def _times(checks: Sequence[Mapping[str, Any]]) -> str:

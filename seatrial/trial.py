@@ -22,6 +22,7 @@ class Trial:
     `writes`: whether one of them may create or delete something. `declared`: the phases, clouds and vendors that ``-m``
     says must be there.
 
+    With `keep` nothing is removed but by checks that are about a removal.
     After a signal `interrupted` is set: finalizers then do nothing, the controller settles the journal.
     `settings` start as the user gave them; discovery fills in what is left.
     """
@@ -32,6 +33,7 @@ class Trial:
     needs: frozenset[str] = frozenset()
     writes: bool = False
     declared: frozenset[str] = frozenset()
+    keep: bool = False
     watcher: Watcher | None = None
     interrupted: bool = False
 

@@ -47,7 +47,7 @@ def test_ctrl_c_removes_what_was_made(slow: Sandbox, tmp_path: Path, workers: tu
     assert time.monotonic() - ctrl_c.at < BACK_AT_THE_PROMPT
     assert run.code == 2, run.out
     assert run.run["exit"] == 2
-    assert f"interrupted: removing what run {run.run['run']} made" in run.out
+    assert f"interrupted (Ctrl-C): removing what run {run.run['run']} made" in run.out
     assert "Traceback" not in run.out
     assert run.verdicts["tier_a/sync_task_echoes"] == "error (interrupted)"
     assert run.verdicts["control_plane/healthz"] == "pass"

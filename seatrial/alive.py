@@ -1,0 +1,53 @@
+"""Which runs of this machine go on: each holds a lock in its record's directory, which no death leaves behind."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from seatrial.journal import open_entries
+from seatrial.record import events
+from seatrial.run import started
+
+_LOCK = "alive"
+
+
+def hold(directory: Path) -> IO[str]:
+    """Say that the run with this record goes on, until the result is closed or this process ends."""
+    lock = (directory / _LOCK).open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def goes_on(directory: Path) -> bool | None:
+    """Whether the run with this record goes on; None if nothing here says so."""
+    path = directory / _LOCK
+    if not path.exists():
+        return None
+    with path.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def killed(directory: Path) -> Iterator[str]:
+    """A line for each run among these records that was killed, with the command that removes what it left."""
+    for path in sorted(directory.glob("*/")):
+        if (path / "run.json").exists() or goes_on(path) is not False or not _is_run(path.name):
+            continue
+        happened = list(events(path))
+        left = len(list(open_entries(happened)))
+        sweep = next((event["sweep"] for event in happened if event["kind"] == "run"), "")
+        if left and sweep:
+            yield f"run {path.name} was killed and has left {left} thing{'s' if left > 1 else ''}: {sweep}"
+
+
+def _is_run(name: str) -> bool:
+    try:
+        return bool(started(name))
+    except ValueError:
+        return False

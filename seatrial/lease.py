@@ -1,0 +1,103 @@
+"""A run's sign of life in the cluster, for other machines: a Lease, renewed while the run goes on."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from seatrial import connect, ours
+from seatrial.kube import ApiError, Kube, Object
+from seatrial.payloads import payload
+from seatrial.record import Record
+from seatrial.resources import LEASES
+from seatrial.trial import Trial
+from seatrial.verdict import NotJudged
+
+EVERY = 20.0
+"""Seconds between two renewals."""
+FRESH = timedelta(seconds=60)
+"""A run whose Lease was renewed within this is alive."""
+_NEVER = "2020-01-01T00:00:00Z"
+
+
+@dataclass
+class Lease:
+    """The Lease of a run that writes, in the release's namespace; a thread of the controlling process renews it."""
+
+    trial: Trial
+    sweep: Callable[[str], str]
+    """The command that removes what the run with an id has left."""
+
+    def __post_init__(self) -> None:
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> list[str]:
+        """Make it; lines about the runs of others, or why nothing can be said of them. Raises nothing of its own."""
+        target = connect.target(self.trial)
+        namespace = self.trial.settings.namespace or target.namespace
+        if not target.has_cluster or not namespace:
+            return []
+        # Its requests are no check's, whatever check runs while they are sent.
+        record = Record(replace(self.trial.run, worker="lease"))
+        trial = replace(self.trial, record=record)
+        kube = connect.kube(trial.settings, target, record)
+        try:
+            others = kube.list(LEASES, namespace, labels=ours.SELECTOR, empty_ok=True)
+            lines = [self._described(one, kube.now()) for one in others]
+            made = ours.create(kube, trial, LEASES, self._manifest(namespace, kube.now()))
+        except (NotJudged, ApiError) as error:
+            kube.close()
+            line = error.line if isinstance(error, NotJudged) else str(error)
+            return [f"no Lease says that this run is alive, and runs of others are not seen: {line}"]
+        self._thread = threading.Thread(target=self._renew, args=(kube, made), daemon=True)
+        self._thread.start()
+        return lines
+
+    def end(self) -> None:
+        """No renewal may follow; the Lease itself goes with the rest of the journal."""
+        self._over.set()
+
+    def _renew(self, kube: Kube, made: Object) -> None:
+        while not self._over.wait(EVERY):
+            with suppress(NotJudged, ApiError):  # the next one may be heard; if none is, the run counts as dead
+                patch = {"spec": {"renewTime": _micro(kube.now())}}
+                kube.patch(LEASES, made["metadata"]["name"], made["metadata"]["namespace"], patch)
+        kube.close()
+
+    def _described(self, lease: Object, now: datetime) -> str:
+        run, seconds = run_of(lease), (now - renewed(lease)).total_seconds()
+        if is_fresh(lease, now):
+            host = (lease.get("spec") or {}).get("holderIdentity", "")
+            return f"another run is alive: {run} on {host}, seen {max(0.0, seconds):.0f} s ago"
+        return f"run {run} was killed about {seconds / 60:.0f} min ago, what it left is removed by: {self.sweep(run)}"
+
+    def _manifest(self, namespace: str, now: datetime) -> Object:
+        made: Object = payload(
+            "lease", self.trial.settings.overlays, namespace=namespace, host=socket.gethostname(), now=_micro(now)
+        )
+        return made
+
+
+def renewed(lease: Object) -> datetime:
+    """When it was renewed last, by the API server's clock as its run knew it."""
+    spec = lease.get("spec") or {}
+    return datetime.fromisoformat((spec.get("renewTime") or _NEVER).replace("Z", "+00:00"))
+
+
+def is_fresh(lease: Object, now: datetime) -> bool:
+    """Whether its run is alive."""
+    return now - renewed(lease) < FRESH
+
+
+def run_of(lease: Object) -> str:
+    """The run's id."""
+    return str((lease["metadata"].get("labels") or {}).get(ours.RUN, ""))
+
+
+def _micro(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
