@@ -179,7 +179,6 @@ def test_a_sync_endpoint_from_create_to_delete(release: Release, replay: Replay,
     endpoint_id = listed(replay, name, "newest")[0]["id"]
     recorded_id = recordings.load("e2e_sync_get_by_id")["response"]["body"]["id"]
     replay.now |= {recorded_id: endpoint_id, recorded_id.replace("_", "-"): endpoint_id.replace("_", "-")}
-    replay.now |= {'"env": "circleci"': '"env": "sandbox"', '"/tags.datadoghq.com/env": "rig"': "sandbox"}
 
     seen: list[tuple[str, int] | None] = []
     until(lambda: seen.append(standing(listed(replay, name))) or seen[-1] == ("READY", 1), WAIT)
@@ -205,7 +204,7 @@ def test_a_sync_endpoint_from_create_to_delete(release: Release, replay: Replay,
         direct = Replay(f"http://{pod['status']['podIP']}:{port}", replay.user)
         for recording in names:
             direct(recording)
-    check_deployment(release, replay, endpoint["deployment_name"])
+    check_deployment(release, replay, endpoint["deployment_name"], "k8s_deployment_smoke-test-echo-sync", 600)
 
     time.sleep(CACHE)
     listed(replay, name)  # what the gateway now remembers
@@ -222,28 +221,185 @@ def test_a_sync_endpoint_from_create_to_delete(release: Release, replay: Replay,
         assert release.kube("GET", path, labelSelector=f"endpoint_id={endpoint_id}")["items"] == []
 
 
-def check_deployment(release: Release, replay: Replay, name: str) -> None:
+def check_deployment(release: Release, replay: Replay, name: str, recording: str, grace_period: int) -> None:
     """The Deployment against the recorded one, apart from what helm values decide and the API server adds."""
-    expected = replay.translated(recordings.load("k8s_deployment_smoke-test-echo-sync"))
+    expected = replay.translated(recordings.load(recording))
     deployment = release.kube("GET", f"/apis/apps/v1/namespaces/{release.endpoints}/deployments/{name}")
     assert set(deployment["metadata"]["labels"]) == set(expected["metadata"]["labels"])
     pod, expected_pod = (one["spec"]["template"] for one in (deployment, expected))
     assert set(pod["metadata"]["labels"]) == set(expected_pod["metadata"]["labels"])
     assert set(pod["metadata"]["annotations"]) == set(expected_pod["metadata"]["annotations"])
-    assert pod["spec"]["terminationGracePeriodSeconds"] == 600
+    assert pod["spec"]["terminationGracePeriodSeconds"] == grace_period
+    annotations = expected["metadata"].get("annotations", {})
+    assert set(annotations) <= set(deployment["metadata"]["annotations"])
     assert pod["spec"]["volumes"][1:3] != []
     for container, wanted in zip(pod["spec"]["containers"], expected_pod["spec"]["containers"], strict=True):
-        assert container["command"] == wanted["command"]
+        broker = wanted["command"].index("--broker-type") + 1 if "--broker-type" in wanted["command"] else None
+        assert container["command"][:broker] == wanted["command"][:broker]  # the recording's broker was Redis
         assert [pair["name"] for pair in container["env"]] == [pair["name"] for pair in wanted["env"]]
-        assert container["readinessProbe"]["httpGet"]["port"] == wanted["readinessProbe"]["httpGet"]["port"]
+        probes = [one.get("readinessProbe", {}).get("httpGet", {}).get("port") for one in (container, wanted)]
+        assert probes[0] == probes[1]
         assert set(container["resources"]["requests"]) == set(wanted["resources"]["requests"])
 
 
-def test_an_async_endpoint_takes_no_sync_task(replay: Replay, bundle: str) -> None:
-    recorded = recordings.load("sync_task_on_async_endpoint")
-    recorded_id = recorded["request"]["path"].partition("=")[2]
-    replay.now[recorded_id] = create(replay, "e2e_sync_create", "an-async-one", endpoint_type="async")["id"]
+def adopt(release: Release, replay: Replay, recording: str, name: str) -> Object:
+    """The endpoint `name`, created as recorded, once it serves; the recordings' id and environment are now its own."""
+    replay(f"{recording}_create")
+    replay(f"{recording}_list_immediately")
+    endpoint_id = listed(replay, name, "newest")[0]["id"]
+    recorded_id = recordings.load(f"{recording}_get_by_id")["response"]["body"]["id"]
+    replay.now |= {recorded_id: endpoint_id, recorded_id.replace("_", "-"): endpoint_id.replace("_", "-")}
+    endpoint = serving(replay, name)
+    until(lambda: listed(replay, name)[0]["num_queued_items"] is None, WAIT)  # the cacher's word; others count
+    replay(f"{recording}_ready")
+    replay(f"{recording}_get_by_id")
+    return endpoint
+
+
+def finished(replay: Replay, recording: str) -> Object:
+    """A recorded task's answer, made again; in `replay` its recorded id becomes the new one's."""
+    task = replay(f"{recording}_create")["task_id"]
+    replay.now[recordings.load(f"{recording}_create")["response"]["body"]["task_id"]] = task
+    return await_task(replay, task)
+
+
+def await_task(replay: Replay, task: str) -> Object:
+    """The task's answer once it is no longer underway."""
+    path = f"{replay.url}/v1/async-tasks/{task}"
+    seen = []
+
+    def look() -> bool:
+        seen.append(request(path, "GET", f"Bearer {replay.user}").body)
+        return seen[-1]["status"] not in ("PENDING", "STARTED")
+
+    until(look, WAIT)
+    return seen[-1]
+
+
+def test_an_async_endpoint_from_create_to_delete(release: Release, replay: Replay, bundle: str) -> None:
+    endpoint = adopt(release, replay, "e2e_async", "smoke-test-echo-async")
     replay("sync_task_on_async_endpoint")
+    recorded = recordings.load("async_task_pending")
+    assert recorded["request"] == recordings.load("async_task_final")["request"]
+    pending = await_task(replay, replay("async_task_create")["task_id"])  # its first look may find it done
+    assert set(pending) == set(recorded["response"]["body"])
+    assert finished(replay, "async_task")["status"] == "SUCCESS"
+    replay("async_task_final")
+    replay("async_get_unknown_task")
+    for recording, args in (
+        ("async_delay8_final", {"y": 1, "delay": 8}),
+        ("async_status500_final", {"y": 1, "status_code": 500}),
+        ("async_noargs_final", None),
+    ):
+        ask = recordings.load("async_delay8_create")["request"]
+        slow = {name: value * SCALE if name == "delay" else value for name, value in (args or {}).items()} or None
+        task = replay.ask(ask | {"json": {"args": slow}}).body["task_id"]
+        expected = recordings.load(recording)["response"]["body"]
+        if args and "delay" in args:
+            expected["result"]["result"] = expected["result"]["result"].replace("8", str(8 * SCALE))
+        assert await_task(replay, task) == expected | {"task_id": task}
+
+    check_deployment(release, replay, endpoint["deployment_name"], "k8s_deployment_smoke-test-echo-async", 1800)
+    sqs = SimpleQueues(release)
+    (url,) = sqs.named(endpoint["destination"])
+    assert sqs.client.list_queue_tags(QueueUrl=url)["Tags"] == {
+        "Spellbook-Serve-Endpoint-Id": endpoint["id"],
+        "Spellbook-Serve-Endpoint-Name": endpoint["name"],
+        "Spellbook-Serve-Endpoint-Created-By": replay.user,
+    }
+    attributes = sqs.client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert endpoint["destination"] in attributes["Policy"]
+    assert attributes["VisibilityTimeout"] == "43200"
+    services = f"/api/v1/namespaces/{release.endpoints}/services"
+    assert release.kube("GET", services, labelSelector=f"endpoint_id={endpoint['id']}")["items"] == []
+
+    time.sleep(CACHE)
+    listed(replay, endpoint["name"])
+    replay("delete_async")
+    replay("delete_async_again")
+    until(lambda: not listed(replay, endpoint["name"]), WAIT)
+    replay("delete_async_list_after")
+    assert sqs.named(endpoint["destination"]) == []
+
+
+class SimpleQueues:
+    """The release's SQS, as boto3 sees it."""
+
+    def __init__(self, release: Release) -> None:
+        import boto3
+
+        (pod,) = release.pods(release.namespace, "app=model-engine")[:1]
+        env = {pair["name"]: pair.get("value") for pair in pod["spec"]["containers"][0]["env"]}
+        url = env["AWS_ENDPOINT_URL_SQS"]
+        self.client = boto3.client(
+            "sqs", endpoint_url=url, region_name="us-west-2", aws_access_key_id="k", aws_secret_access_key="s"
+        )
+
+    def named(self, prefix: str) -> list[str]:
+        """The queues' URLs whose names begin so."""
+        return list(self.client.list_queues(QueueNamePrefix=prefix).get("QueueUrls", []))
+
+
+def test_a_task_whose_endpoint_expires_it_is_not_done(release: Release, replay: Replay, bundle: str) -> None:
+    endpoint = create(replay, "e2e_async_create", "impatient", task_expires_seconds=1, min_workers=0)
+    until(lambda: (listed(replay, "impatient") or [{}])[0].get("status") == "READY", WAIT)
+    path = f"{replay.url}/v1/model-endpoints/{endpoint['id']}"
+    until(lambda: request(path, "GET", f"Bearer {replay.user}").body["status"] == "READY", WAIT)
+    url = f"{replay.url}/v1/async-tasks?model_endpoint_id={endpoint['id']}"
+    task = request(url, "POST", f"Bearer {replay.user}", {"args": {"y": 1}}).body["task_id"]
+    time.sleep(1.1)
+    deployments = f"/apis/apps/v1/namespaces/{release.endpoints}/deployments/{endpoint_name(endpoint)}"
+    release.kube("PATCH", deployments, {"spec": {"replicas": 1}})
+
+    def said() -> bool:
+        for pod in release.pods(release.endpoints, f"endpoint_id={endpoint['id']}"):
+            log = f"/api/v1/namespaces/{release.endpoints}/pods/{pod['metadata']['name']}/log"
+            try:
+                text = release.kube("GET", log, container="celery-forwarder")
+            except ApiError:
+                continue
+            if f"Discarding revoked task: {task}" in text or f"[{task}] received" in text:
+                return True
+        return False
+
+    until(said, WAIT)
+    answer = request(f"{replay.url}/v1/async-tasks/{task}", "GET", f"Bearer {replay.user}").body
+    assert answer["status"] != "SUCCESS"
+
+
+def endpoint_name(endpoint: Object) -> str:
+    """What its objects in Kubernetes are called."""
+    return f"launch-endpoint-id-{endpoint['id'].replace('_', '-')}"
+
+
+def test_a_streaming_endpoint_from_create_to_delete(release: Release, replay: Replay, bundle: str) -> None:
+    endpoint = adopt(release, replay, "e2e_streaming", "smoke-test-echo-streaming")
+    assert replay("streaming_task") == recordings.load("streaming_task")["response"]["body"]
+    replay("sync_task_on_streaming_endpoint")
+    (pod,) = release.pods(release.endpoints, f"endpoint_id={endpoint['id']}")
+    Replay(f"http://{pod['status']['podIP']}:5005", replay.user)("echo_stream")
+    recorded = recordings.load("sync_task_on_streaming_endpoint")["request"]
+    assert replay.ask(recorded | {"path": recorded["path"].replace("sync", "async")}).status == 400
+    # The worker is gone, its Service not yet.
+    path = f"/apis/apps/v1/namespaces/{release.endpoints}/deployments/{endpoint['deployment_name']}"
+    release.kube("PATCH", path, {"spec": {"replicas": 0}})
+    ended = f"/api/v1/namespaces/{release.endpoints}/pods/{pod['metadata']['name']}"
+    release.kube("DELETE", ended, {"gracePeriodSeconds": 0})  # by itself it would go after 600 s: it ignores SIGTERM
+    until(lambda: not release.pods(release.endpoints, f"endpoint_id={endpoint['id']}"), WAIT)
+    failed = replay.ask(recordings.load("streaming_task")["request"])
+    assert (failed.status, "No healthy upstream" in failed.body) == (200, True)
+    time.sleep(CACHE)
+    listed(replay, endpoint["name"])
+    replay("delete_streaming")
+    until(lambda: not listed(replay, endpoint["name"]), WAIT)
+    replay("delete_streaming_list_after")
+
+
+def test_a_streaming_task_needs_a_streaming_endpoint(replay: Replay, bundle: str) -> None:
+    recorded = recordings.load("streaming_task_on_sync_endpoint")
+    recorded_id = recorded["request"]["path"].partition("=")[2]
+    replay.now[recorded_id] = create(replay, "e2e_sync_create", "a-sync-one")["id"]
+    replay("streaming_task_on_sync_endpoint")
 
 
 def test_forwarder_max_concurrency_breaks_the_forwarder(replay: Replay, bundle: str) -> None:
@@ -467,6 +623,8 @@ def pattern(message: str) -> str:
 def test_every_recording_is_replayed() -> None:
     text = Path(__file__).read_text()
     by_name = {f"redis_noauth_fresh_{name}" for name in ("readyz", "list_bogus_name", "get_bundle", "create")}
+    steps = ("create", "list_immediately", "get_by_id", "ready")
+    by_name |= {f"e2e_{kind}_{step}" for kind in ("async", "streaming") for step in steps}
     assert [
         path.stem for path in recordings.DATA.iterdir() if f'"{path.stem}"' not in text and path.stem not in by_name
     ] == []

@@ -74,6 +74,7 @@ class Queue:
     """A queue; `arrived` wakes the long polls that wait on it."""
 
     attributes: dict[str, str]
+    tags: dict[str, str] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -102,6 +103,7 @@ class Sqs:
             "GetQueueUrl": lambda ask: {"QueueUrl": self._queue_url(self._named(ask)[0])},
             "GetQueueAttributes": self._get_attributes,
             "DeleteQueue": self._delete_queue,
+            "ListQueueTags": lambda ask: {"Tags": self._named(ask)[1].tags},
             "SendMessage": lambda ask: self._named(ask)[1].put(ask),
             "DeleteMessage": self._delete_message,
             "DeleteMessageBatch": self._delete_message_batch,
@@ -194,7 +196,8 @@ class Sqs:
 
     def _create_queue(self, ask: Answer) -> Answer:
         name = ask["QueueName"]
-        self.queues.setdefault(name, Queue({"VisibilityTimeout": "30"} | (ask.get("Attributes") or {})))
+        attributes = {"VisibilityTimeout": "30"} | (ask.get("Attributes") or {})
+        self.queues.setdefault(name, Queue(attributes, ask.get("tags") or {}))
         return {"QueueUrl": self._queue_url(name)}
 
     def _delete_queue(self, ask: Answer) -> Answer:

@@ -26,9 +26,14 @@ PORT = 5000
 async def clients(app: FastAPI) -> AsyncIterator[None]:
     """``app.state.endpoints`` for the application's life; nothing connects before it is needed."""
     store = Store()
-    cache = InfraCache(config.service_config()["cache_redis_aws_url"], health_check=True)
+    cache = InfraCache(config.cache_redis_url(), health_check=True)
     async with Client.in_cluster() as kubernetes:
-        app.state.endpoints = Endpoints(store, Records(store), cache, kubernetes, task_queue.celery_app())
+        results = task_queue.results_backend()
+        builds, tasks = (
+            task_queue.celery_app(broker, results)
+            for broker in (task_queue.infra_broker(), task_queue.inference_broker())
+        )
+        app.state.endpoints = Endpoints(store, Records(store), cache, kubernetes, builds, tasks)
         yield
         await cache.aclose()
 

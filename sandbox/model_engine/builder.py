@@ -11,7 +11,8 @@ from typing import Any
 from celery.signals import after_setup_logger, after_setup_task_logger, worker_process_init
 
 from sandbox.client import ApiError, Client
-from sandbox.model_engine import config, endpoint_objects, loggers, task_queue
+from sandbox.model_engine import config, endpoint_objects, endpoint_queues, loggers, task_queue
+from sandbox.model_engine.endpoint_queues import EndpointResourceInfraException
 from sandbox.model_engine.infra_cache import WRITER_TTL, InfraCache
 from sandbox.model_engine.loggers import JsonFormatter, make_logger
 from sandbox.model_engine.store import Store
@@ -26,12 +27,8 @@ logger = make_logger("model_engine_server.infra.services.live_endpoint_builder_s
 task_logger = make_logger("model_engine_server.service_builder.tasks_v1")
 delegate_logger = make_logger("model_engine_server.infra.gateways.resources.k8s_endpoint_resource_delegate")
 
-app = task_queue.celery_app()
+app = task_queue.builder_app()
 loggers.log_start()
-
-
-class EndpointResourceInfraException(Exception):
-    """Kubernetes did not take an object."""
 
 
 @after_setup_logger.connect  # type: ignore[untyped-decorator]
@@ -67,8 +64,11 @@ async def _build(task: dict[str, Any]) -> None:
     store = Store()
     try:
         await store.update_endpoint(record["id"], endpoint_status="UPDATE_IN_PROGRESS")
-        await _create_objects(task)
-        destination = endpoint_objects.resource_name(record["id"])
+        is_async = record["endpoint_type"] == "async"
+        queue_url = await endpoint_queues.create(task) if is_async else ""
+        await _create_objects(task, queue_url)
+        name = endpoint_queues.queue_name if is_async else endpoint_objects.resource_name
+        destination = name(record["id"])
         await store.update_endpoint(record["id"], endpoint_status="READY", destination=destination)
     except Exception:
         logger.exception("Failed endpoint build process!")
@@ -79,7 +79,7 @@ async def _build(task: dict[str, Any]) -> None:
         logger.info(f"Releasing lock on endpoint {record['name']}, user {record['owner']}")
 
 
-async def _create_objects(task: dict[str, Any]) -> None:
+async def _create_objects(task: dict[str, Any], queue_url: str) -> None:
     record, flavor = task["record"], task["bundle"]["flavor"]
     repository = flavor["repository"]
     if "." not in repository.partition("/")[0]:  # no registry: one of the deployment's own
@@ -87,7 +87,8 @@ async def _create_objects(task: dict[str, Any]) -> None:
     # Never closed, as in the product: a healthy build logs `Unclosed client session` as an error.
     client = await Client.in_cluster().__aenter__()
     try:
-        for path, obj in endpoint_objects.render(task, f"{repository}:{flavor['tag']}", os.environ["GIT_TAG"]):
+        image = f"{repository}:{flavor['tag']}"
+        for path, obj in endpoint_objects.render(task, image, os.environ["GIT_TAG"], queue_url):
             await endpoint_objects.apply(client, path, obj)
     except ApiError as error:
         logger.exception("K8s resource update failed")
@@ -96,8 +97,10 @@ async def _create_objects(task: dict[str, Any]) -> None:
     delegate_logger.warning(f"Trying to delete nonexistent ScaledObject {resource}")
     state = await endpoint_objects.infra_state(client, record["id"])
     assert state is not None, "created above"
+    if record["endpoint_type"] == "async":
+        state["num_queued_items"] = await endpoint_queues.waiting(record["id"])
     name = endpoint_objects.legacy_name(record["owner"], record["name"])
     logger.info(f"Created endpoint_id={record['id']!r}: deployment_name={name} endpoint_name={record['name']}")
-    cache = InfraCache(config.service_config()["cache_redis_aws_url"], health_check=False)
+    cache = InfraCache(config.cache_redis_url(), health_check=False)
     async with contextlib.aclosing(cache):
         await cache.write(record["id"], state, WRITER_TTL)

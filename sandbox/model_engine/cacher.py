@@ -20,7 +20,7 @@ delegate_logger = make_logger("model_engine_server.infra.gateways.resources.k8s_
 
 async def main(ttl: float) -> None:
     """Loop until something raises. `ttl`: seconds that an entry lives."""
-    url = config.service_config()["cache_redis_aws_url"]
+    url = config.cache_redis_url()
     logger.info(f"Using cache redis url {url}")  # password and all, as the product does
     cache = InfraCache(url, health_check=True)
     async with Client.in_cluster() as kubernetes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,18 @@ PROGRAMS = {
     "--app=model_engine_server.service_builder": "--app=sandbox.model_engine.builder",
     "model_engine_server.entrypoints.k8s_cache": "sandbox.model_engine.cacher",
     "model_engine_server.inference.forwarding.http_forwarder": "sandbox.model_engine.http_forwarder",
+    "model_engine_server.inference.forwarding.celery_forwarder": "sandbox.model_engine.celery_forwarder",
     "model_engine_server.inference.forwarding.echo_server": "sandbox.model_engine.echo",
 }
+
+# What the templates of the three types of endpoints do not share.
+PROXY = 'sidecar.istio.io/holdApplicationUntilProxyStarts: "true"'
+ENDPOINT_TYPES: dict[str, dict[str, Any]] = {
+    "sync": {"grace_period": "600", "proxy_annotation": PROXY, "pod_labels": {}},
+    "streaming": {"grace_period": "600", "proxy_annotation": PROXY, "pod_labels": {}},
+    "async": {"grace_period": "1800", "proxy_annotation": "", "pod_labels": {"sidecar.istio.io/inject": "false"}},
+}
+BROKER_NAMES = {"sqs": "sqs-message-broker-master", "redis": "redis-elasticache-message-broker-master"}
 
 Object = dict[str, Any]
 
@@ -97,17 +108,47 @@ def substitutions(contract: str, values: Values) -> dict[str, str]:
         "docker_repo_prefix": values.image_repository.rpartition("/")[0],
         "redis_host": str(redis.hostname),
         "cache_redis_url": redis._replace(path="/15").geturl(),
+        "forwarder_repository": values.image_repository,
+        "celery_broker_type": "sqs",
+        "broker_name": BROKER_NAMES["sqs"],
+        "celery_forwarder_options": '- --sqs-url\n- "${SQS_QUEUE_URL}"',
+        "celery_forwarder_env": "",
     }
     for name in ("labels", "endpoint_labels", "env", "volumes", "volume_mounts"):
         words[name] = json.dumps(yaml.safe_load(render(f"{name}.yaml", words)))
     for name in WORKLOADS[contract]:
         own = {"app": words[name], "tags.datadoghq.com/service": words[name]}
         words[f"{name}_labels"] = json.dumps(own | json.loads(words["labels"]))
-    own = {"app": "${RESOURCE_NAME}", "version": "v1"}
-    words["endpoint_pod_labels"] = json.dumps(own | json.loads(words["endpoint_labels"]))
+    for name in ("forwarder_env", "forwarder_volume_mounts", "http_forwarder_rest"):
+        words[name] = render(f"{name}.yaml", words)
+    for kind in ENDPOINT_TYPES:
+        words[f"deployment_{kind}"] = json.dumps(endpoint_deployment(kind, words))
     return words
 
 
+def endpoint_deployment(kind: str, words: dict[str, str]) -> str:
+    """The template of the Deployments of one type of endpoints. `kind`: a key of `ENDPOINT_TYPES`."""
+    own = ENDPOINT_TYPES[kind]
+    labels = {"app": "${RESOURCE_NAME}", "version": "v1", **own["pod_labels"]} | json.loads(words["endpoint_labels"])
+    annotations = yaml.safe_load(render("async_annotations.yaml", words)) if kind == "async" else {}
+    words = words | {
+        "forwarder": render(f"forwarder_{kind}.yaml", words),
+        "endpoint_pod_labels": json.dumps(labels),
+        "endpoint_annotations": json.dumps(annotations),
+        **{name: own[name] for name in ("grace_period", "proxy_annotation")},
+    }
+    return render("endpoint_deployment.yaml", words)
+
+
 def render(file: str, words: dict[str, str]) -> str:
-    """One file of the chart with its ``{{ names }}`` filled in; KeyError for a name that does not exist."""
-    return re.sub(r"\{\{ (\w+) \}\}", lambda match: words[match[1]], (CHART / file).read_text())
+    """One file of the chart with its ``{{ names }}`` filled in; KeyError for a name that does not exist.
+
+    A name that has a line for itself may stand for several lines, or none.
+    """
+    text = re.sub(
+        r"^( *)\{\{ (\w+) \}\}\n",
+        lambda match: textwrap.indent(words[match[2]].rstrip("\n") + "\n", match[1]) if words[match[2]] else "",
+        (CHART / file).read_text(),
+        flags=re.MULTILINE,
+    )
+    return re.sub(r"\{\{ (\w+) \}\}", lambda match: words[match[1]], text)

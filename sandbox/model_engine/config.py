@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 SERVICE_BUILDER_QUEUE = "model-engine-service-builder"
+PATCHED = "-patched"  # ends the tag of an image with the mends
 BUILD_ENDPOINT_TASK = "model_engine_server.service_builder.tasks_v1.build_endpoint"
 
 
@@ -25,6 +26,26 @@ def service_config() -> dict[str, Any]:
 def infra_config() -> dict[str, Any]:
     """`infra_service_config`: ``cloud_provider``, ``docker_repo_prefix``, ``s3_bucket`` and so on."""
     return dict(yaml.safe_load(mounted(os.environ["ML_INFRA_SERVICES_CONFIG_PATH"]).read_text()))
+
+
+def cloud() -> str:
+    """``aws``, ``gcp`` or ``onprem``."""
+    return str(infra_config()["cloud_provider"])
+
+
+def patched() -> bool:
+    """Whether this image has what the released one lacks on GCP, on-prem and with Redis for a broker."""
+    return os.environ["DD_VERSION"].endswith(PATCHED)
+
+
+def aws_session() -> str | None:
+    """What stands for boto3's session, a profile's name: the released product makes one on AWS only."""
+    return str(infra_config()["profile_ml_worker"]) if cloud() == "aws" or patched() else None
+
+
+def cache_redis_url() -> str:
+    """The Redis that builder and cacher write to and the gateway reads."""
+    return str(service_config()[f"cache_redis_{cloud()}_url"])
 
 
 def template(name: str) -> str:

@@ -9,11 +9,16 @@ from fastapi import HTTPException, Request
 from pydantic import Field
 from redis.exceptions import RedisError
 
-from sandbox.model_engine import endpoint_rules, sync_tasks
+from sandbox.model_engine import async_tasks, endpoint_rules, sync_tasks
 from sandbox.model_engine.application import application, serve
 from sandbox.model_engine.authentication import Authenticated
 from sandbox.model_engine.endpoints import DeleteFailed, Endpoints
-from sandbox.model_engine.requests import CreateModelEndpointV1Request, Flavor, SyncEndpointPredictV1Request
+from sandbox.model_engine.requests import (
+    CreateModelEndpointV1Request,
+    EndpointPredictV1Request,
+    Flavor,
+    SyncEndpointPredictV1Request,
+)
 from sandbox.model_engine.store import Row, timestamp
 
 app = application(openapi=False)
@@ -84,6 +89,30 @@ async def sync_task(
     # The forwarder wraps the worker's answer, as a string; the document shows the answer itself.
     result = json.loads(answer.result["result"]) if answer.status == "SUCCESS" else None
     return {**answer.model_dump(), "result": result}
+
+
+@app.post("/v1/async-tasks")
+async def create_async_task(
+    model_endpoint_id: str, task: EndpointPredictV1Request, auth: Authenticated, request: Request
+) -> dict[str, str]:
+    endpoints = interfaces(request)
+    rows = await endpoints.store.endpoints(id=model_endpoint_id, owner=auth.team_id)
+    if not rows:
+        raise HTTPException(404, "The specified endpoint could not be found.")
+    if rows[0]["endpoint_type"] != "async":
+        raise HTTPException(400, f"Endpoint {model_endpoint_id} is not an async endpoint.")
+    try:
+        return await async_tasks.create(endpoints.tasks, rows[0], task)
+    except endpoint_rules.InvalidRequest as error:
+        raise HTTPException(400, f"Invalid request: {error}") from error
+
+
+@app.get("/v1/async-tasks/{task_id}")
+async def get_async_task(task_id: str, auth: Authenticated, request: Request) -> dict[str, Any]:
+    answer = await async_tasks.get(interfaces(request).tasks, task_id)
+    # As with sync tasks: the worker's answer itself.
+    result = json.loads(answer["result"]["result"]) if answer["status"] == "SUCCESS" else answer["result"]
+    return {**answer, "result": result}
 
 
 async def shown(endpoints: Endpoints, row: Row) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.model_engine import sse
+
 
 def answer(body: Any, status: int = 200) -> web.Response:
     """JSON, with the content type that the product's has."""
@@ -43,12 +45,21 @@ async def predict_500(request: web.Request) -> web.Response:
     return answer(await body_of(request), 500)
 
 
+async def stream(request: web.Request) -> web.StreamResponse:
+    """The body as one event."""
+    body = await body_of(request)
+    answer = web.StreamResponse(headers={"Content-Type": sse.CONTENT_TYPE, **sse.HEADERS})
+    await answer.prepare(request)
+    await answer.write(sse.event(json.dumps(body)).encode())
+    return answer
+
+
 async def main(host: str, port: int) -> None:
     """Serve for ever."""
     app = web.Application()
     app.add_routes([web.get(path, health) for path in ("/healthz", "/readyz", "/health")])
     app.add_routes([web.post(path, predict) for path in ("/predict", "/v1/chat/completions")])
-    app.add_routes([web.post("/predict500", predict_500)])
+    app.add_routes([web.post("/predict500", predict_500), web.post("/stream", stream)])
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

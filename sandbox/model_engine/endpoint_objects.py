@@ -13,6 +13,7 @@ import yaml
 
 from sandbox.client import ApiError, Client
 from sandbox.model_engine import config
+from sandbox.model_engine.endpoint_queues import queue_name
 from sandbox.model_engine.quantity import number
 
 Object = dict[str, Any]
@@ -20,8 +21,10 @@ Object = dict[str, Any]
 FORWARDER_PORT, USER_PORT, FORWARDER_WORKERS = 5000, 5005, 2
 CONCURRENT_REQUESTS_PER_WORKER = 200
 MAX_CONCURRENCY = "max_concurrency="
+AUTOSCALER = "celery.scaleml.autoscaler/"  # begins the annotations of an async endpoint's Deployment
 
 # Which template of the service-template ConfigMap makes which object, in the order the product creates them.
+# An async endpoint is asked through its queue and scaled by the Celery autoscaler: it has neither of `HTTP`.
 COLLECTIONS = {
     "deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
     "user-config": "/api/v1/namespaces/{namespace}/configmaps",
@@ -30,6 +33,7 @@ COLLECTIONS = {
     "pod-disruption-budget": "/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets",
     "service": "/api/v1/namespaces/{namespace}/services",
 }
+HTTP = {"horizontal-pod-autoscaler", "service"}
 CUSTOM = {  # of the product's optional parts: a cluster without their definitions answers 404
     "vertical-pod-autoscaler": "/apis/autoscaling.k8s.io/v1/namespaces/{namespace}/verticalpodautoscalers",
     "keda-scaled-object": "/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects",
@@ -47,11 +51,14 @@ def legacy_name(owner: str, name: str) -> str:
     return f"launch-{owner}-{name[:8]}-{digest[:8]}"
 
 
-def render(task: Object, image: str, git_tag: str) -> Iterator[tuple[str, Object]]:
+def render(task: Object, image: str, git_tag: str, queue_url: str) -> Iterator[tuple[str, Object]]:
     """Collection path and object, from the mounted templates. `task`: see `builder`; `image`: what `main` runs."""
-    values = template_values(task, image, git_tag)
+    values = template_values(task, image, git_tag) | {"SQS_QUEUE_URL": queue_url}
+    kind = task["record"]["endpoint_type"]
     for name, path in COLLECTIONS.items():
-        flavour = f"-runnable-image-{task['record']['endpoint_type']}-cpu" if name == "deployment" else ""
+        if kind == "async" and name in HTTP:
+            continue
+        flavour = f"-runnable-image-{kind}-cpu" if name == "deployment" else ""
         obj = yaml.safe_load(string.Template(config.template(f"{name}{flavour}.yaml")).substitute(values))
         if name == "deployment" and task["forwarder_max_concurrency"]:
             forwarder = obj["spec"]["template"]["spec"]["containers"][0]
@@ -89,9 +96,12 @@ def template_values(task: Object, image: str, git_tag: str) -> dict[str, str]:
             f"Deployment at {now}. Using deployment constructed from model bundle ID {task['bundle']['id']}, "
             f"model bundle name {task['bundle']['name']}, endpoint ID {record['id']}"
         ),
-        "COMMAND": json.dumps(flavor["command"]),
+        "COMMAND": json.dumps(flavor["streaming_command" if record["endpoint_type"] == "streaming" else "command"]),
+        "QUEUE": queue_name(record["id"]),
+        "PER_WORKER": str(task["per_worker"]),
         "MAIN_ENV": json.dumps(main_env(task, git_tag)),
         "PREDICT_ROUTE": flavor["predict_route"],
+        "STREAMING_PREDICT_ROUTE": flavor.get("streaming_predict_route", ""),
         "HEALTHCHECK_ROUTE": flavor["healthcheck_route"],
         "READINESS_INITIAL_DELAY": str(flavor["readiness_initial_delay_seconds"]),
         "AWS_ROLE": task["aws_role"],
@@ -160,7 +170,10 @@ async def infra_state(client: Client, endpoint_id: str) -> Object | None:
     name, namespace = resource_name(endpoint_id), config.service_config()["endpoint_namespace"]
     try:
         deployment = await client.get(f"{COLLECTIONS['deployment'].format(namespace=namespace)}/{name}")
-        autoscaler = await client.get(f"{COLLECTIONS['horizontal-pod-autoscaler'].format(namespace=namespace)}/{name}")
+        autoscaler = None
+        if not is_async(deployment):
+            collection = COLLECTIONS["horizontal-pod-autoscaler"].format(namespace=namespace)
+            autoscaler = await client.get(f"{collection}/{name}")
         settings = await client.get(
             f"{COLLECTIONS['endpoint-config'].format(namespace=namespace)}/{name}-endpoint-config"
         )
@@ -169,6 +182,11 @@ async def infra_state(client: Client, endpoint_id: str) -> Object | None:
             raise
         return None
     return describe(deployment, autoscaler, settings)
+
+
+def is_async(deployment: Object) -> bool:
+    """Whether an endpoint's Deployment is that of an async one."""
+    return f"{AUTOSCALER}queue" in deployment["metadata"].get("annotations", {})
 
 
 async def infra_states(client: Client) -> dict[str, Object]:
@@ -183,25 +201,36 @@ async def infra_states(client: Client) -> dict[str, Object]:
     return found
 
 
-def describe(deployment: Object, autoscaler: Object, settings: Object) -> Object:
+def scaling(deployment: Object, autoscaler: Object | None) -> Object:
+    """How far the endpoint may grow, and how much a worker takes at once: `autoscaler` is None for an async one."""
+    if autoscaler is None:
+        own = {key.removeprefix(AUTOSCALER): value for key, value in deployment["metadata"]["annotations"].items()}
+        low, high, each = (int(own[name]) for name in ("minWorkers", "maxWorkers", "perWorker"))
+        at_once = each
+    else:
+        spec = autoscaler["spec"]
+        low, high = spec["minReplicas"], spec["maxReplicas"]
+        each = round(2 * number(spec["metrics"][0]["pods"]["target"]["averageValue"]))
+        at_once = CONCURRENT_REQUESTS_PER_WORKER
+    return {"min_workers": low, "max_workers": high, "per_worker": each, "concurrent_requests_per_worker": at_once}
+
+
+def describe(deployment: Object, autoscaler: Object | None, settings: Object) -> Object:
     """The state of one endpoint from its Deployment, HorizontalPodAutoscaler and endpoint-config ConfigMap."""
     pod, status = deployment["spec"]["template"]["spec"], deployment.get("status", {})
     containers = {container["name"]: container for container in pod["containers"]}
-    requests = containers["main"]["resources"]["requests"]
-    env = {pair["name"]: pair.get("value") for pair in containers["http-forwarder"]["env"]}
-    command = containers["http-forwarder"]["command"]
+    main, forwarder = containers["main"], containers["celery-forwarder" if autoscaler is None else "http-forwarder"]
+    requests = main["resources"]["requests"]
+    env = {pair["name"]: pair.get("value") for pair in forwarder["env"]}
+    command = forwarder["command"]
     limits = [int(word.removeprefix(MAX_CONCURRENCY)) for word in command if word.startswith(MAX_CONCURRENCY)]
-    metric = autoscaler["spec"]["metrics"][0]["pods"]
     return {
         "deployment_name": deployment["metadata"]["name"],
         "aws_role": env["AWS_PROFILE"],
         "results_s3_bucket": env["RESULTS_S3_BUCKET"],
         "labels": deployment["metadata"]["labels"],
         "deployment_state": {
-            "min_workers": autoscaler["spec"]["minReplicas"],
-            "max_workers": autoscaler["spec"]["maxReplicas"],
-            "per_worker": round(2 * number(metric["target"]["averageValue"])),
-            "concurrent_requests_per_worker": CONCURRENT_REQUESTS_PER_WORKER,
+            **scaling(deployment, autoscaler),
             "forwarder_max_concurrency": next(iter(limits), None),
             "available_workers": status.get("availableReplicas", 0),
             "unavailable_workers": status.get("unavailableReplicas", 0),
@@ -217,5 +246,5 @@ def describe(deployment: Object, autoscaler: Object, settings: Object) -> Object
         },
         "user_config_state": {"app_config": None, "endpoint_config": json.loads(settings["data"]["raw_data"])},
         "num_queued_items": None,
-        "image": containers["main"]["image"],
+        "image": main["image"],
     }

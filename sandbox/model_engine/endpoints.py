@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
 
 from sandbox.client import ApiError, Client
-from sandbox.model_engine import config, endpoint_objects, task_queue
+from sandbox.model_engine import async_tasks, config, endpoint_objects, endpoint_queues
 from sandbox.model_engine.endpoint_rules import InvalidRequest
 from sandbox.model_engine.infra_cache import WRITER_TTL, InfraCache
 from sandbox.model_engine.loggers import make_logger
@@ -18,11 +17,10 @@ from sandbox.model_engine.requests import CreateModelEndpointV1Request
 from sandbox.model_engine.store import Row, Store
 
 logger = make_logger("model_engine_server.infra.services.live_model_endpoint_service")
-queue_logger = make_logger("model_engine_server.infra.gateways.celery_task_queue_gateway")
 
 
 class DeleteFailed(Exception):
-    """Kubernetes would not remove an object."""
+    """Kubernetes would not remove an object, or SQS a queue."""
 
 
 @dataclass
@@ -33,7 +31,8 @@ class Endpoints:
     records: Records
     cache: InfraCache
     kubernetes: Client
-    celery: Celery
+    builds: Celery
+    tasks: Celery  # of async endpoints
 
     async def create(self, owner: str, request: CreateModelEndpointV1Request, bundle: Row) -> str:
         """Write the row, enqueue the build; the Celery task's id. InvalidRequest for a name known to be in use."""
@@ -62,16 +61,17 @@ class Endpoints:
             "aws_role": "default",
             "results_s3_bucket": config.infra_config()["s3_bucket"],
         }
-        task_id = await self._enqueue(task)
+        task_id = await async_tasks.send(self.builds, config.BUILD_ENDPOINT_TASK, [task], config.SERVICE_BUILDER_QUEUE)
         await self.records.update(record["id"], creation_task_id=task_id)
         return task_id
 
     async def delete(self, endpoint_id: str) -> None:
-        """Remove its objects in Kubernetes, then the row; pods are not waited for."""
+        """Remove its objects in Kubernetes and its queue, then the row; pods are not waited for."""
         await self.records.update(endpoint_id, endpoint_status="DELETE_IN_PROGRESS")
         try:
             await endpoint_objects.delete(self.kubernetes, endpoint_id)
-        except ApiError as error:
+            await endpoint_queues.delete(endpoint_id)
+        except (ApiError, endpoint_queues.EndpointResourceInfraException) as error:
             logger.exception(f"Deletion of the resources of {endpoint_id} failed")
             reason = "Failed to delete the endpoint's infrastructure."
             await self.records.update(endpoint_id, endpoint_status="UPDATE_FAILED", status_reason=reason)
@@ -86,14 +86,7 @@ class Endpoints:
             logger.warning(f"Cache miss, reading directly from k8s for {name}")
             state = await endpoint_objects.infra_state(self.kubernetes, record["id"])
             if state is not None:
+                if record["endpoint_type"] == "async":
+                    state["num_queued_items"] = await endpoint_queues.waiting(record["id"])
                 await self.cache.write(record["id"], state, WRITER_TTL)
         return state
-
-    async def _enqueue(self, task: dict[str, Any]) -> str:
-        try:
-            task_id = await asyncio.to_thread(task_queue.send_build, self.celery, task)
-        except Exception as error:
-            queue_logger.error(f"Error sending task to queue {config.SERVICE_BUILDER_QUEUE}: {error}")
-            raise
-        queue_logger.info(f"Task {task_id} sent to queue {config.SERVICE_BUILDER_QUEUE} from gateway")
-        return task_id

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
+from fastapi.responses import StreamingResponse
 
-from sandbox.model_engine import endpoint_rules, loggers, sync_tasks
+from sandbox.model_engine import async_tasks, endpoint_rules, loggers, sse, streaming_tasks, sync_tasks
 from sandbox.model_engine.application import application, serve
 from sandbox.model_engine.authentication import Authenticated
 from sandbox.model_engine.endpoints import DeleteFailed, Endpoints
@@ -15,6 +16,7 @@ from sandbox.model_engine.loggers import make_logger
 from sandbox.model_engine.requests import (
     CreateModelBundleV2Request,
     CreateModelEndpointV1Request,
+    EndpointPredictV1Request,
     ModelEndpointOrderBy,
     SyncEndpointPredictV1Request,
     SyncEndpointPredictV1Response,
@@ -141,22 +143,64 @@ async def delete_model_endpoint(model_endpoint_id: str, auth: Authenticated, end
     return {"deleted": True}
 
 
+@app.post("/v1/async-tasks")
+async def create_async_inference_task(
+    model_endpoint_id: str, request: EndpointPredictV1Request, auth: Authenticated, endpoints: Interfaces
+) -> dict[str, str]:
+    tasks_logger.info(f"POST /async-tasks {request} to {model_endpoint_id} for {auth}")
+    row = await asked(endpoints, model_endpoint_id, auth)
+    if row["endpoint_type"] != "async":
+        raise unsupported(model_endpoint_id, "is not an async endpoint")
+    try:
+        return await async_tasks.create(endpoints.tasks, row, request)
+    except endpoint_rules.InvalidRequest as error:
+        raise HTTPException(400, f"Invalid request: {error}") from error
+
+
+@app.get("/v1/async-tasks/{task_id}")
+async def get_async_inference_task(task_id: str, auth: Authenticated, endpoints: Interfaces) -> dict[str, Any]:
+    tasks_logger.info(f"GET /async-tasks/{task_id} for {auth}")
+    return await async_tasks.get(endpoints.tasks, task_id)
+
+
 @app.post("/v1/sync-tasks")
 async def create_sync_inference_task(
     model_endpoint_id: str, request: SyncEndpointPredictV1Request, auth: Authenticated, endpoints: Interfaces
 ) -> SyncEndpointPredictV1Response:
     tasks_logger.info(f"POST /sync-tasks {request} to {model_endpoint_id} for {auth}")
-    row = await endpoints.records.get(model_endpoint_id, auth.team_id)
-    if row is None:
-        raise HTTPException(404, "The specified endpoint could not be found.")
-    await endpoints.infra_state(row)
+    row = await asked(endpoints, model_endpoint_id, auth)
     if row["endpoint_type"] == "async":
-        text = f"Unsupported inference type: Endpoint {model_endpoint_id} does not serve sync tasks."
-        raise HTTPException(400, text)
+        raise unsupported(model_endpoint_id, "does not serve sync tasks")
     try:
         return await sync_tasks.predict(row["destination"], request)
     except endpoint_rules.InvalidRequest as error:
         raise HTTPException(400, f"Invalid request: {error}") from error
+
+
+@app.post("/v1/streaming-tasks")
+async def create_streaming_inference_task(
+    model_endpoint_id: str, request: SyncEndpointPredictV1Request, auth: Authenticated, endpoints: Interfaces
+) -> StreamingResponse:
+    tasks_logger.info(f"POST /streaming-tasks {request} to {model_endpoint_id} for {auth}")
+    row = await asked(endpoints, model_endpoint_id, auth)
+    if row["endpoint_type"] != "streaming":
+        raise unsupported(model_endpoint_id, "is not a streaming endpoint")
+    events = streaming_tasks.predict(row["destination"], request)
+    return StreamingResponse(events, headers=sse.HEADERS, media_type=sse.CONTENT_TYPE)
+
+
+async def asked(endpoints: Endpoints, endpoint_id: str, auth: Authenticated) -> Row:
+    """The endpoint that a task is for; HTTP 404 for another owner's, too."""
+    row = await endpoints.records.get(endpoint_id, auth.team_id)
+    if row is None:
+        raise HTTPException(404, "The specified endpoint could not be found.")
+    await endpoints.infra_state(row)
+    return row
+
+
+def unsupported(endpoint_id: str, why: str) -> HTTPException:
+    """HTTP 400 for a task of another type than the endpoint's."""
+    return HTTPException(400, f"Unsupported inference type: Endpoint {endpoint_id} {why}.")
 
 
 async def owned(endpoints: Endpoints, endpoint_id: str, auth: Authenticated) -> Row:

@@ -1,19 +1,20 @@
-"""The forwarder beside a sync endpoint's worker: ``…inference.forwarding.http_forwarder``."""
+"""The forwarder beside a sync or streaming endpoint's worker: ``…inference.forwarding.http_forwarder``."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from sandbox import clock
+from sandbox.model_engine import sse
 from sandbox.model_engine.loggers import make_logger
 from sandbox.model_engine.requests import EndpointPredictV1Request
 
@@ -46,10 +47,18 @@ async def forward(url: str, args: Any) -> JSONResponse:
         return JSONResponse({"result": json.dumps(response)}, status_code=answer.status)
 
 
+async def follow(url: str, args: Any) -> AsyncIterator[str]:
+    """The worker's events, the data of each in ``result``, as what it is."""
+    async with aiohttp.ClientSession() as session, session.post(url, json=args) as answer:
+        async for data in sse.events(answer):
+            yield sse.event(json.dumps({"result": json.loads(data)}))
+
+
 def application(settings: Mapping[str, str]) -> FastAPI:
-    """`settings`: what ``--set`` says; the predict route is the worker's, and the one served."""
+    """`settings`: what ``--set`` says; the routes are the worker's, and those served."""
     app = FastAPI()
     predict_route = settings["forwarder.sync.predict_route"]
+    stream_route = settings.get("forwarder.stream.predict_route")  # of a streaming endpoint's alone
 
     def healthcheck() -> str:
         return "OK"
@@ -66,9 +75,16 @@ def application(settings: Mapping[str, str]) -> FastAPI:
             http_logger.error(f"Failed to decode payload from: {request}")
             raise
 
+    async def stream(request: EndpointPredictV1Request) -> StreamingResponse:
+        assert request.args is not None
+        source = follow(f"http://localhost:{USER_PORT}{stream_route}", request.args.root)
+        return StreamingResponse(source, headers=sse.HEADERS, media_type=sse.CONTENT_TYPE)
+
     for path in ("/healthz", "/readyz"):
         app.add_api_route(path, healthcheck, methods=["GET"])
     app.add_api_route(predict_route, predict, methods=["POST"])
+    if stream_route:
+        app.add_api_route(stream_route, stream, methods=["POST"])
     return app
 
 

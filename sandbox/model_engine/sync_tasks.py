@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -14,6 +15,9 @@ from sandbox.model_engine.endpoint_rules import InvalidRequest
 from sandbox.model_engine.loggers import make_logger
 from sandbox.model_engine.requests import SyncEndpointPredictV1Request, SyncEndpointPredictV1Response
 
+T = TypeVar("T")
+
+PREDICT = "/predict"
 RETRIES = 8
 BUDGET = 10.0  # seconds: bounds the retries, not an answer that is slow
 LONGEST_WAIT, WAIT_BASE = 5.0, 1.2
@@ -35,36 +39,41 @@ class UpstreamServiceError(Exception):
 
 async def predict(destination: str, request: SyncEndpointPredictV1Request) -> SyncEndpointPredictV1Response:
     """The task's answer, a failure of the endpoint included. InvalidRequest when the endpoint answers 400."""
+    url, body = address(destination, request, PREDICT), request.model_dump(exclude_none=True)
     try:
-        result = await _post_with_retries(destination, request)
+        result = await with_retries(lambda: _post(url, body), request)
     except UpstreamServiceError as error:
         logger.error(f"Service error on sync task: {error.content!r}")
-        return _failure(error)
+        return failure(error)
     return SyncEndpointPredictV1Response(status="SUCCESS", result=result, status_code=200)
 
 
-async def _post_with_retries(destination: str, request: SyncEndpointPredictV1Request) -> Any:
+def address(destination: str, request: SyncEndpointPredictV1Request, path: str) -> str:
+    """Where the endpoint's Service takes tasks; `path`: unless the request names one."""
     namespace = config.service_config()["endpoint_namespace"]
-    url = f"http://{destination}.{namespace}.svc.cluster.local{request.destination_path or '/predict'}"
+    return f"http://{destination}.{namespace}.svc.cluster.local{request.destination_path or path}"
+
+
+async def with_retries(send: Callable[[], Awaitable[T]], request: SyncEndpointPredictV1Request) -> T:
+    """What `send` returns. UpstreamServiceError when the endpoint fails, or has nobody to answer in time."""
     budget = clock.scaled(BUDGET) if request.timeout_seconds is None else request.timeout_seconds
     retries = RETRIES if request.num_retries is None else request.num_retries
-    body = request.model_dump(exclude_none=True)
     start = time.monotonic()
     for attempt in range(retries + 1):
         if attempt:
             await clock.sleep(min(LONGEST_WAIT, WAIT_BASE ** (attempt - 1)))
             logger.info(f"Retry number {attempt + 1}")
         try:
-            return await _post(url, body)
+            return await send()
         except aiohttp.ClientConnectorError:
-            failure = NO_CONNECTION
+            failed = NO_CONNECTION
         except UpstreamServiceError as error:
             if error.status_code not in (429, 503):
                 raise
-            failure = TOO_MANY if error.status_code == 429 else NO_PODS
+            failed = TOO_MANY if error.status_code == 429 else NO_PODS
         if time.monotonic() - start >= budget:
             break
-    status, content, line = failure
+    status, content, line = failed
     logger.warning(line)
     raise UpstreamServiceError(status, content)
 
@@ -76,7 +85,8 @@ async def _post(url: str, body: Any) -> Any:
         raise UpstreamServiceError(answer.status, await answer.read())
 
 
-def _failure(error: UpstreamServiceError) -> SyncEndpointPredictV1Response:
+def failure(error: UpstreamServiceError) -> SyncEndpointPredictV1Response:
+    """The task's answer when its endpoint failed. InvalidRequest for a 400."""
     text = error.content.decode()
     try:
         answer = json.loads(text)

@@ -1,37 +1,112 @@
-"""Celery on SQS, as builder and gateway are configured for AWS."""
+"""Celery as the product's programs configure it: which broker, which database of Redis, where results go.
+
+Each choice is made where the product makes it, the wrong ones too: see `inference_broker`.
+"""
 
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery import Celery
+from celery.app import backends
 
 from sandbox.model_engine import config
 
 SOFT_LIMIT, HARD_LIMIT = 1500, 1800  # seconds that one build may take
-VISIBILITY_TIMEOUT = 43200  # seconds
+SQS_VISIBILITY = 43200  # seconds
+PREDICT_TASK = "hosted_model_inference.lira.predict"
+RESULTS_DATABASE = 1  # of Redis
+
+backends.BACKEND_ALIASES["s3"] = "sandbox.model_engine.s3_backend:S3Backend"
 
 
-def celery_app() -> Celery:
-    """Broker SQS, results in S3; botocore finds both through ``AWS_ENDPOINT_URL_SQS`` and ``AWS_ENDPOINT_URL_S3``."""
-    app = Celery("model_engine_server.service_builder", broker="sqs://", backend="s3://")
+class Broker(StrEnum):
+    """Redis has a database for each visibility timeout: 0 is that of an hour, 3 that of a day."""
+
+    REDIS = "redis"
+    REDIS_24H = "redis_24h"
+    SQS = "sqs"
+
+
+DATABASES = {Broker.REDIS: (0, 3600), Broker.REDIS_24H: (3, 86400)}  # database, visibility timeout in seconds
+
+
+def redis_url(database: int) -> str:
+    """The broker's Redis: from the environment, else the configured host."""
+    host, port = os.environ.get("REDIS_HOST"), os.environ.get("REDIS_PORT")
+    if not (host and port):
+        host, port = config.infra_config()["redis_host"], "6379"
+    return f"redis://{host}:{port}/{database}"
+
+
+def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_url: str = "") -> Celery:
+    """An app that sends or works. `results`: ``s3`` or ``redis``. botocore finds SQS and S3 through
+    ``AWS_ENDPOINT_URL_SQS`` and ``AWS_ENDPOINT_URL_S3``. `queue_url`: the only queue of an SQS worker."""
     region = os.environ.get("AWS_REGION", "us-west-2")
+    if broker is Broker.SQS:
+        url = "sqs://"
+        options: dict[str, Any] = {"region": region, "visibility_timeout": SQS_VISIBILITY, "polling_interval": 5}
+        if queue_url:
+            options["predefined_queues"] = {urlsplit(queue_url).path.rpartition("/")[2]: {"url": queue_url}}
+    else:
+        database, timeout = DATABASES[broker]
+        url, options = redis_url(database), {"visibility_timeout": timeout}
+    backend = redis_url(RESULTS_DATABASE) if results == "redis" else "s3://"
+    app = Celery(name, broker=url, backend=backend)
     app.conf.update(
-        broker_transport_options={"region": region, "visibility_timeout": VISIBILITY_TIMEOUT, "polling_interval": 5},
+        broker_transport_options=options,
         broker_connection_retry_on_startup=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_enable_remote_control=False,
+        worker_prefetch_multiplier=1,
         s3_bucket=config.infra_config()["s3_bucket"],
         s3_base_path="tmp/celery/",
         s3_region=region,
-        task_default_queue=config.SERVICE_BUILDER_QUEUE,
-        task_time_limit=HARD_LIMIT,
-        task_soft_time_limit=SOFT_LIMIT,
-        worker_enable_remote_control=False,  # SQS has no fan-out
-        worker_prefetch_multiplier=1,
+        s3_boto3_session=config.aws_session(),
     )
     return app
 
 
-def send_build(app: Celery, task: dict[str, Any]) -> str:
-    """Enqueue a build, return the Celery task's id. kombu.exceptions.OperationalError when SQS cannot be reached."""
-    return str(app.send_task(config.BUILD_ENDPOINT_TASK, args=[task], queue=config.SERVICE_BUILDER_QUEUE).id)
+def builder_app() -> Celery:
+    """The service builder's."""
+    redis = config.infra_config().get("celery_broker_type_redis") or config.cloud() == "gcp"
+    app = celery_app(
+        Broker.REDIS if redis else Broker.SQS, results_backend(), name="model_engine_server.service_builder"
+    )
+    app.conf.update(
+        task_default_queue=config.SERVICE_BUILDER_QUEUE, task_time_limit=HARD_LIMIT, task_soft_time_limit=SOFT_LIMIT
+    )
+    return app
+
+
+def infra_broker() -> Broker:
+    """Where the gateway sends builds."""
+    if config.cloud() in ("onprem", "gcp") or config.infra_config().get("celery_broker_type_redis"):
+        return Broker.REDIS
+    return Broker.SQS
+
+
+def inference_broker() -> Broker:
+    """Where the gateway sends async tasks.
+
+    The forwarders take theirs from the database of a day. The released gateway thinks of that on-prem only: on GCP, and
+    on AWS with Redis, its tasks wait in another database for ever.
+    """
+    broker = infra_broker()
+    if broker is Broker.REDIS and (config.cloud() == "onprem" or config.patched()):
+        return Broker.REDIS_24H
+    return broker
+
+
+def results_backend() -> str:
+    """Where builder and gateway keep and look for results."""
+    return "redis" if config.cloud() == "gcp" else "s3"
+
+
+def send(app: Celery, task: str, arguments: list[Any], queue: str, expires: int | None = None) -> str:
+    """Enqueue, return the task's id. kombu.exceptions.OperationalError, botocore's errors."""
+    return str(app.send_task(task, args=arguments, queue=queue, expires=expires).id)
