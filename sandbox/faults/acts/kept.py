@@ -47,7 +47,7 @@ async def remove(sandbox: Sandbox, fault: str, paths: Iterable[str]) -> None:
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
         kept = {path: await client.get(path) for path in paths}
         keep(sandbox, fault, kept)
-        for path in kept:
+        for path in reversed(kept):
             await client.delete(path)
 
 

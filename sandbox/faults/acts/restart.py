@@ -11,24 +11,39 @@ from sandbox.handle import Sandbox
 
 
 async def restart(sandbox: Sandbox, word: str, said: str) -> None:
-    """Delete the pods of the Deployment that runs `word`; return once a new one has `said`."""
+    """Delete the pods of the Deployment that runs `word`; return once a new one has `said` that."""
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
-        labels = (await running(client, sandbox.namespace, word))["spec"]["selector"]["matchLabels"]
+        selector = await selects(client, sandbox, word)
         pods = f"/api/v1/namespaces/{sandbox.namespace}/pods"
-        selector = ",".join(f"{key}={value}" for key, value in labels.items())
-        old = [pod["metadata"]["name"] for pod in await client.list(pods, labelSelector=selector)]
-        for name in old:
+        old = {
+            pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in await client.list(pods, labelSelector=selector)
+        }
+        for name in old.values():
             await client.delete(f"{pods}/{name}", gracePeriodSeconds=0)
+        await speaks(client, sandbox, word, said, set(old))
 
-        async def spoken() -> bool:
-            for pod in await client.list(pods, labelSelector=selector):
-                started = [one for one in pod["status"].get("containerStatuses", []) if one.get("containerID")]
-                if pod["metadata"]["name"] not in old and started:
-                    log = await client.request("GET", f"{pods}/{pod['metadata']['name']}/log")
-                    return any(said in message(line) for line in log.splitlines())
-            return False
 
-        await until(spoken, f"the pods of {word} say what they should")
+async def speaks(client: Client, sandbox: Sandbox, word: str, said: str, old: set[str] | None = None) -> None:
+    """Return once a pod of the Deployment that runs `word` has `said` that; those of the uids `old` do not count."""
+    selector = await selects(client, sandbox, word)
+    pods = f"/api/v1/namespaces/{sandbox.namespace}/pods"
+
+    async def spoken() -> bool:
+        for pod in await client.list(pods, labelSelector=selector):
+            started = [one for one in pod["status"].get("containerStatuses", []) if one.get("containerID")]
+            if started and pod["metadata"]["uid"] not in (old or ()):
+                log = await client.request("GET", f"{pods}/{pod['metadata']['name']}/log")
+                if any(said in message(line) for line in log.splitlines()):
+                    return True
+        return False
+
+    await until(spoken, f"a pod that runs {word} says {said!r}")
+
+
+async def selects(client: Client, sandbox: Sandbox, word: str) -> str:
+    """The label selector of the Deployment that runs `word`."""
+    labels = (await running(client, sandbox.namespace, word))["spec"]["selector"]["matchLabels"]
+    return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
 def message(line: str) -> str:

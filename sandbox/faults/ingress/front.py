@@ -51,6 +51,7 @@ async def _put(sandbox: Sandbox, name: str) -> None:
             "PORT": str(number),
             "CONTRACT": sandbox.contract,
             "DATABASE_URL": sandbox.database_url,
+            "SQS_URL": sandbox.sqs_url,
             "SIGNS": str(Path(sandbox.directory) / signs.FILE),
             "SERVICE": f"service/{sandbox.namespace}/{service['metadata']['name']}",
         }

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import asyncpg  # type: ignore[import-untyped]
 from aiohttp import web
 
@@ -18,7 +19,8 @@ Tell = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
 
 ENDPOINTS = r"/v1/model-endpoints"
 ENDPOINT = rf"{ENDPOINTS}/[^/]+"
-SYNC_TASKS = r"/v1/sync-tasks"
+SYNC_TASKS, STREAMING_TASKS, ASYNC_TASKS = r"/v1/sync-tasks", r"/v1/streaming-tasks", r"/v1/async-tasks"
+ASYNC_TASK = rf"{ASYNC_TASKS}/[^/]+"
 ANY = r".*"
 
 # What the gateway's handler for unhandled exceptions says.
@@ -27,6 +29,7 @@ INTERNAL_ERROR = {
     "timestamp": "2026-11-20 16:03:20 PST",
     "request_id": "6c1b5c1e-9d3a-4d26-8f0a-2f1f6b1f4f0e",
 }
+SUCCESS = {"status": "SUCCESS", "result": {"result": "{}"}, "traceback": None, "status_code": 200}
 FAILURE = {"status": "FAILURE", "result": None, "traceback": "Failed to parse traceback", "status_code": 500}
 HTML = "<html>\n<head><title>{0}</title></head>\n<body>\n<center><h1>{0}</h1></center>\n</body>\n</html>\n"
 
@@ -92,6 +95,52 @@ async def success(request: web.Request, forward: Forward) -> web.StreamResponse:
     return web.json_response({"status": "SUCCESS", "result": result, "traceback": None, "status_code": 200})
 
 
+async def never_done(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """The worker takes the task and is busy with it for ever."""
+    asked = await request.json()
+    return await forward(request, body=json.dumps(asked | {"args": {**asked["args"], "delay": 1e6}}).encode())
+
+
+def once_successful(**changed: Any) -> Tell:
+    """The gateway's answer, with `changed` from when it says SUCCESS."""
+
+    async def tell(request: web.Request, forward: Forward) -> web.StreamResponse:
+        whole = await forward(request)
+        assert isinstance(whole.body, bytes)
+        task = json.loads(whole.body)
+        return web.json_response(task | (changed if task["status"] == "SUCCESS" else {}), status=whole.status)
+
+    return tell
+
+
+def without(*names: str) -> Tell:
+    """The gateway's answer, without the fields of these names, at any depth."""
+
+    def stripped(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: stripped(item) for key, item in value.items() if key not in names}
+        return [stripped(item) for item in value] if isinstance(value, list) else value
+
+    async def tell(request: web.Request, forward: Forward) -> web.StreamResponse:
+        whole = await forward(request)
+        assert isinstance(whole.body, bytes)
+        return web.json_response(stripped(json.loads(whole.body)), status=whole.status)
+
+    return tell
+
+
+async def keep_the_queue(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """The endpoint is deleted; its queue is there again."""
+    whole = await forward(request)
+    name = f"launch-endpoint-id-{request.path.rpartition('/')[2]}"
+    headers = {"X-Amz-Target": "AmazonSQS.CreateQueue", "Authorization": "AWS4-HMAC-SHA256 Credential=ingress/"}
+    async with (
+        aiohttp.ClientSession(raise_for_status=True) as session,
+        session.post(os.environ["SQS_URL"], json={"QueueName": name}, headers=headers),
+    ):
+        return whole
+
+
 async def forget_the_row(request: web.Request, forward: Forward) -> web.StreamResponse:
     """Delete the endpoint's row in the database, and nothing of it in Kubernetes."""
     database = await asyncpg.connect(os.environ["DATABASE_URL"])
@@ -114,6 +163,15 @@ LIES: dict[str, Lie] = {
     "sync-someone-elses-body": Lie("POST", SYNC_TASKS, someone_elses_task),
     "sync-failure-with-200": Lie("POST", SYNC_TASKS, answer(200, FAILURE)),
     "sync-success-to-everything": Lie("POST", SYNC_TASKS, success),
+    "async-never-done": Lie("POST", ASYNC_TASKS, never_done),
+    "async-success-with-500": Lie("GET", ASYNC_TASK, once_successful(status_code=500)),
+    "async-someone-elses-result": Lie(
+        "GET", ASYNC_TASK, once_successful(result={"result": json.dumps({"user": "someone-else"})})
+    ),
+    "async-success-to-everything": Lie("GET", ASYNC_TASK, answer(200, {"task_id": "any"} | SUCCESS)),
+    "streaming-answers-nothing": Lie("POST", STREAMING_TASKS, answer(200, "", "text/event-stream")),
+    "streaming-someone-elses-body": Lie("POST", STREAMING_TASKS, someone_elses_task),
+    "delete-leaves-queue": Lie("DELETE", ENDPOINT, keep_the_queue),
     "delete-not-performed": Lie("DELETE", ENDPOINT, answer(200, {"deleted": True})),
     "delete-leaves-objects": Lie("DELETE", ENDPOINT, forget_the_row),
     "token-refused": Lie(ANY, r"/v[12]/.*", answer(401, REFUSED, **{"WWW-Authenticate": "Bearer"})),
