@@ -1,4 +1,10 @@
 import pytest
 
 pytest.register_assert_rewrite("seatrial", "fixtures")
-pytest_plugins = ["seatrial.plugin", "fixtures.run", "fixtures.cluster", "fixtures.model_engine"]
+pytest_plugins = [
+    "seatrial.plugin",
+    "fixtures.run",
+    "fixtures.cluster",
+    "fixtures.model_engine",
+    "fixtures.permissions",
+]

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seatrial import docs, doctor, options
+from seatrial import docs, doctor, options, rbac
+from seatrial.settings import Settings
+from seatrial.verdict import BadSettings
 
 USAGE = 4
 
@@ -26,11 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m seatrial", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     told = "show target and settings, and whether they can be reached"
-    examine = commands.add_parser("doctor", help=told, description=told, allow_abbrev=False)
-    for flag, keywords in options.SETTINGS:
-        arguments_of: dict[str, Any] = dict(keywords)
-        examine.add_argument(flag, **arguments_of)
-    told = "write docs/checks.md and docs/settings.md"
+    _with_settings(commands.add_parser("doctor", help=told, description=told, allow_abbrev=False))
+    told = "print the roles that a run needed, from its record"
+    roles = _with_settings(commands.add_parser("rbac", help=told, description=told, allow_abbrev=False))
+    roles.add_argument("--run", metavar="ID", help="not the latest")
+    told = "write docs/checks.md, docs/settings.md and docs/rbac.yaml"
     commands.add_parser("docs", help=told, description=told)
     given = parser.parse_args(arguments)
     if not __debug__:
@@ -38,9 +40,20 @@ def main(arguments: list[str] | None = None) -> int:
     if given.command == "docs":
         return docs.write()
     try:
+        if given.command == "rbac":
+            return rbac.of_run(Settings.load(vars(given), os.environ, Path.cwd()), given.run)
         return doctor.examine(vars(given), os.environ, Path.cwd())
+    except BadSettings as error:
+        parser.error(f"{error.line} ({error.source}); {error.do}")
     except KeyboardInterrupt:
         return 2
+
+
+def _with_settings(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    for flag, keywords in options.SETTINGS:
+        arguments_of: dict[str, Any] = dict(keywords)
+        command.add_argument(flag, **arguments_of)
+    return command
 
 
 if __name__ == "__main__":

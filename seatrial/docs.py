@@ -1,4 +1,4 @@
-"""``python -m seatrial docs``: writes docs/checks.md and docs/settings.md, so that nothing is typed twice."""
+"""``python -m seatrial docs``: writes the pages that are generated, so that nothing is typed twice."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from seatrial import rbac
 from seatrial.checks import Check
+from seatrial.model_engine.rights import RIGHTS
+from seatrial.permissions import Place, wanted
+from seatrial.rbac import Used
 from seatrial.runbook import DELIVERED, STEPS
 from seatrial.settings import TABLE
 
 ROOT = Path(__file__).parent.parent
-CHECKS, SETTINGS = ROOT / "docs" / "checks.md", ROOT / "docs" / "settings.md"
+CHECKS, SETTINGS, RBAC = ROOT / "docs" / "checks.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "rbac.yaml"
 
 _HEAD = """\
 # The checks
@@ -83,9 +87,17 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def roles() -> str:
+    """What a run of everything needs, in the namespaces that the chart's documentation has."""
+    places = {Place.RELEASE: "model-engine", Place.ENDPOINTS: "model-engine-endpoints", Place.CLUSTER: ""}
+    rights = {Used.of(one.asked) for one in wanted(RIGHTS, RIGHTS, places)}
+    what = "What a full run needs; python -m seatrial rbac prints what one of yours did. Put in your own namespaces."
+    return rbac.roles(rights, bound_in=places[Place.RELEASE], what=what)
+
+
 def write() -> int:
-    """Write both pages; the exit code."""
-    CHECKS.write_text(page(), encoding="utf-8")
-    SETTINGS.write_text(settings(), encoding="utf-8")
-    print(f"{CHECKS.relative_to(ROOT)} and {SETTINGS.relative_to(ROOT)} are written")
+    """Write all pages; the exit code."""
+    for path, text in ((CHECKS, page()), (SETTINGS, settings()), (RBAC, roles())):
+        path.write_text(text, encoding="utf-8")
+        print(f"{path.relative_to(ROOT)} is written")
     return 0

@@ -18,7 +18,7 @@ import httpx
 from seatrial.kube_auth import Credentials
 from seatrial.kube_errors import ApiError, Conflict, Forbidden, NotFound, failure, unreachable
 from seatrial.record import Record
-from seatrial.resources import Asked, AskedPath, Resource
+from seatrial.resources import ACCESS_REVIEWS, Asked, AskedPath, Resource
 from seatrial.verdict import BadSettings
 
 __all__ = ["ApiError", "Conflict", "Forbidden", "Kube", "NotFound", "Object"]
@@ -170,6 +170,21 @@ class Kube:
             return False
         return any(one["name"] == resource.plural for one in known["resources"])
 
+    def may(self, asked: Asked) -> bool:
+        """Whether our rights allow `asked`; asking changes nothing, so a run that only reads may."""
+        attributes = {
+            "namespace": asked.namespace,
+            "verb": asked.verb,
+            "group": asked.resource.group,
+            "resource": asked.resource.plural,
+            "subresource": asked.subresource,
+            "name": asked.name,
+        }
+        spec = {"resourceAttributes": {key: value for key, value in attributes.items() if value}}
+        review = {"apiVersion": ACCESS_REVIEWS.version, "kind": "SelfSubjectAccessReview", "spec": spec}
+        answer = self._json("POST", Asked("create", ACCESS_REVIEWS), reads=True, body=review)
+        return bool(answer["status"].get("allowed"))
+
     def version(self) -> str:
         """The API server's version, e.g. ``v1.36.0``."""
         return str(self._json("GET", AskedPath("/version"))["gitVersion"])
@@ -191,8 +206,10 @@ class Kube:
     def _json(self, method: str, asked: Asked | AskedPath, **request: Any) -> Object:
         return json.loads(self._call(method, asked, **request).content)  # type: ignore[no-any-return]
 
-    def _call(self, method: str, asked: Asked | AskedPath, **request: Any) -> httpx.Response:
-        if self._read_only and method != "GET":
+    def _call(self, method: str, asked: Asked | AskedPath, *, reads: bool = False, **request: Any) -> httpx.Response:
+        """The answer. `reads`: it changes nothing, whatever its method is."""
+        reads = reads or method == "GET"
+        if self._read_only and not reads:
             raise BadSettings(
                 f"a run that only reads does not {asked}", source="read_only", do="leave --read-only away"
             )

@@ -53,12 +53,14 @@ class Opening:
         record = _record(run)
         self._alive = alive.hold(run.directory)
         declared = declaration.markers(config, items)
-        self.hand_over["declared"] = sorted(declared)
+        needs = frozenset(name for item in items for name in getattr(item, "fixturenames", ()))
+        needs |= {check.id for check in checks.values()}
+        self.hand_over |= {"needs": sorted(needs), "declared": sorted(declared)}
         trial = Trial(
             run,
             settings,
             record,
-            needs=frozenset(name for item in items for name in getattr(item, "fixturenames", ())),
+            needs=needs,
             writes=any(item.get_closest_marker("writes") for item in items) and not settings.read_only,
             declared=declared,
             keep=options.keep(config),

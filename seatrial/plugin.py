@@ -74,6 +74,7 @@ def _join(config: pytest.Config) -> None:
         run,
         settings,
         record,
+        needs=frozenset(given["needs"]),
         declared=frozenset(given["declared"]),
         keep=options.keep(config),
         watcher=Progress(config, run.worker, record=record),

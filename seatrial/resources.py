@@ -34,6 +34,7 @@ class Resource:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
+ACCESS_REVIEWS = Resource("authorization.k8s.io/v1", "selfsubjectaccessreviews", namespaced=False)
 CONFIG_MAPS = Resource("v1", "configmaps")
 EVENTS = Resource("v1", "events")
 LEASES = Resource("coordination.k8s.io/v1", "leases")
@@ -54,6 +55,9 @@ VPAS = Resource("autoscaling.k8s.io/v1", "verticalpodautoscalers")
 NODE_POOLS = Resource("karpenter.sh/v1", "nodepools", namespaced=False)
 DESTINATION_RULES = Resource("networking.istio.io/v1beta1", "destinationrules")
 VIRTUAL_SERVICES = Resource("networking.istio.io/v1beta1", "virtualservices")
+
+ADDED = frozenset({SCALED_OBJECTS, VPAS, NODE_POOLS, DESTINATION_RULES, VIRTUAL_SERVICES})
+"""Kinds that come with something which need not be installed."""
 
 
 @dataclass(frozen=True)

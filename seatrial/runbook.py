@@ -94,3 +94,5 @@ STEPS: Mapping[str, str] = {
 """The runbook's steps, by their numbers."""
 DELIVERED = ("3.1", "3.2", "4.1", "4.2", "4.3", "4.6")
 """The steps that have checks; the others are to come."""
+BEYOND = "beyond R0"
+"""What a check says that automates none of them."""

@@ -18,7 +18,7 @@ from seatrial.wait import Unwatched, Wait, Watcher
 
 @dataclass
 class Trial:
-    """`needs`: the names of all fixtures that the selected checks ask for, directly or not; it says what the run needs.
+    """`needs`: the ids of the selected checks, and the names of all fixtures that they ask for, directly or not.
     `writes`: whether one of them may create or delete something. `declared`: the phases, clouds and vendors that ``-m``
     says must be there.
 

@@ -1,0 +1,77 @@
+"""The rights that checks of Model Engine need, one row a right, by the fixture or check that asks for them."""
+
+from __future__ import annotations
+
+from seatrial.model_engine.discovery import Release
+from seatrial.model_engine.objects import KINDS
+from seatrial.permissions import Place, Right, Table
+from seatrial.resources import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    EVENTS,
+    NAMESPACES,
+    PODS,
+    SERVICES,
+)
+from seatrial.settings import Settings
+from seatrial.target import Target
+from seatrial.trial import Trial
+
+_STORIES = "causes are told without the pods' events"
+_WORDS = "causes are told without the containers' last words"
+_SERVING = "an endpoint's pods are not looked at: that it serves is proven by the echo alone"
+
+
+def _health(place: Place, without: str = "") -> tuple[Right, ...]:
+    """To tell why pods do not run."""
+    return (
+        Right("list", PODS, place, without=without),
+        Right("list", EVENTS, place, without=without or _STORIES),
+        Right("get", PODS, place, "log", without=without or _WORDS),
+    )
+
+
+RIGHTS: Table = {
+    "target": (
+        Right("get", NAMESPACES, Place.RELEASE, without="a namespace that does not exist is found out later"),
+        Right("get", NAMESPACES, Place.ENDPOINTS, without="a namespace that does not exist is found out later"),
+    ),
+    "release": (
+        Right("get list", DEPLOYMENTS),
+        Right("list", SERVICES),
+        Right("get", CONFIG_MAPS),
+        *_health(Place.RELEASE),
+    ),
+    "forward": (
+        Right("get", SERVICES),
+        Right("list", ENDPOINT_SLICES),
+        Right("get", PODS, sub="portforward"),
+        Right("create", PODS, sub="portforward", without="API servers from 1.35 on forward no port"),
+    ),
+    "site": _health(Place.ENDPOINTS, _SERVING),
+    **{
+        f"tier_a/nothing_of_{kind}_endpoint_is_left": tuple(
+            Right("list" if one is PODS else "get list", one, Place.ENDPOINTS) for one in KINDS
+        )
+        for kind in ("sync", "async", "streaming")
+    },
+}
+"""Read by `seatrial.permissions`: before each run, for ``preflight/permissions``, and for docs/rbac.yaml."""
+
+
+def needs(trial: Trial, target: Target) -> frozenset[str]:
+    """What the selected checks need; a port-forward only where nothing else leads to the gateway."""
+    forwarded = "gateway" in trial.needs and trial.settings.gateway_url is None and not target.in_cluster
+    return trial.needs | ({"forward"} if forwarded else set())
+
+
+def namespaces(settings: Settings, target: Target, release: Release | None) -> dict[Place, str]:
+    """Where release and endpoints are, as far as it is known: an unknown release is looked for in the whole cluster."""
+    found = {name: str(value) for name, (value, _) in (release.found if release else {}).items()}
+    home = settings.namespace or found.get("namespace") or target.namespace
+    return {
+        Place.RELEASE: home,
+        Place.ENDPOINTS: settings.endpoint_namespace or found.get("endpoint_namespace") or home,
+        Place.CLUSTER: "",
+    }
