@@ -55,13 +55,14 @@ class Opening:
         declared = declaration.markers(config, items)
         needs = frozenset(name for item in items for name in getattr(item, "fixturenames", ()))
         needs |= {check.id for check in checks.values()}
-        self.hand_over |= {"needs": sorted(needs), "declared": sorted(declared)}
+        writes = any(item.get_closest_marker("writes") for item in items) and not settings.read_only
+        self.hand_over |= {"needs": sorted(needs), "writes": writes, "declared": sorted(declared)}
         trial = Trial(
             run,
             settings,
             record,
             needs=needs,
-            writes=any(item.get_closest_marker("writes") for item in items) and not settings.read_only,
+            writes=writes,
             declared=declared,
             keep=options.keep(config),
             watcher=Progress(config, record=record),

@@ -75,6 +75,7 @@ def _join(config: pytest.Config) -> None:
         settings,
         record,
         needs=frozenset(given["needs"]),
+        writes=given["writes"],
         declared=frozenset(given["declared"]),
         keep=options.keep(config),
         watcher=Progress(config, run.worker, record=record),

@@ -17,7 +17,7 @@ from dummies import Ended
 from sandboxes import Sandbox, at_once, judged, sandbox
 from verdicts import green
 
-NEEDS_CLUSTER = "tier_a/nothing_of_sync_endpoint_is_left"
+NEEDS_CLUSTER = ("preflight/permissions", "tier_a/nothing_of_sync_endpoint_is_left")
 NEEDS_RELEASED = "tier_a/failing_task_fails"
 
 
@@ -76,9 +76,9 @@ def side_by_side(deployments: Deployments, tmp_path_factory: pytest.TempPathFact
     ("name", "not_applicable"),
     [
         ("released", ()),
-        ("released-http", (NEEDS_CLUSTER,)),
+        ("released-http", NEEDS_CLUSTER),
         ("documented", (NEEDS_RELEASED,)),
-        ("documented-http", (NEEDS_RELEASED, NEEDS_CLUSTER)),
+        ("documented-http", (NEEDS_RELEASED, *NEEDS_CLUSTER)),
         ("acme", ()),
     ],
 )

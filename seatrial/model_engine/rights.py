@@ -10,6 +10,7 @@ from seatrial.resources import (
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     EVENTS,
+    LEASES,
     NAMESPACES,
     PODS,
     SERVICES,
@@ -49,6 +50,9 @@ RIGHTS: Table = {
         Right("get", PODS, sub="portforward"),
         Right("create", PODS, sub="portforward", without="API servers from 1.35 on forward no port"),
     ),
+    "lease": (
+        Right("create delete get list patch", LEASES, without="runs do not know of each other, nor which still lives"),
+    ),
     "site": _health(Place.ENDPOINTS, _SERVING),
     **{
         f"tier_a/nothing_of_{kind}_endpoint_is_left": tuple(
@@ -63,7 +67,7 @@ RIGHTS: Table = {
 def needs(trial: Trial, target: Target) -> frozenset[str]:
     """What the selected checks need; a port-forward only where nothing else leads to the gateway."""
     forwarded = "gateway" in trial.needs and trial.settings.gateway_url is None and not target.in_cluster
-    return trial.needs | ({"forward"} if forwarded else set())
+    return trial.needs | ({"forward"} if forwarded else set()) | ({"lease"} if trial.writes else set())
 
 
 def namespaces(settings: Settings, target: Target, release: Release | None) -> dict[Place, str]:
