@@ -32,6 +32,7 @@ from sandbox.handle import Sandbox
 from sandbox.install import NotAvailableError, available, install
 from sandbox.kube import kubeconfig
 from sandbox.kube.server import ApiServer
+from sandbox.kube.users import MASTERS, NODES, User
 from sandbox.model_engine import chart, store
 from sandbox.node.kubelet import Kubelet
 from sandbox.node.services import ServiceProxy
@@ -74,8 +75,13 @@ class Options:
 async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack) -> Sandbox:
     """Start everything; `parts` ends it, in the reverse order. Returns once all of it answers."""
     host = claim.address(0, 1)
-    tokens = {user: secrets.token_urlsafe(24) for user in ("sandbox-admin", f"system:node:{NODE}", "system:kube-proxy")}
-    api = ApiServer(users={token: user for user, token in tokens.items()}, service_network=claim.network(200))
+    users = (
+        User("sandbox-admin", (MASTERS,)),
+        User(f"system:node:{NODE}", (NODES,)),
+        User("system:kube-proxy"),
+    )
+    tokens = {user.name: secrets.token_urlsafe(24) for user in users}
+    api = ApiServer(users={tokens[user.name]: user for user in users}, service_network=claim.network(200))
     postgres, redis, sqs, s3 = Postgres(place, host), Redis(place, host), Sqs(host), S3(host)
     operator = Operator(host, {"postgres": postgres, "redis": redis, "sqs": sqs}, sqs)
     for part in (postgres, redis, sqs, s3, operator, api):

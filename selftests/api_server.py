@@ -12,6 +12,7 @@ import yaml
 
 from sandbox.kube import kubeconfig
 from sandbox.kube.server import ApiServer
+from sandbox.kube.users import MASTERS, User
 
 TOKEN = "api-token-of-the-tests"
 
@@ -47,7 +48,7 @@ class Api:
 
     def start(self) -> None:
         """A new, empty server."""
-        self._server = ApiServer(users={TOKEN: "tester"}, service_network="127.7.200.0/24")
+        self._server = ApiServer(users={TOKEN: User("tester", (MASTERS,))}, service_network="127.7.200.0/24")
         self._run(self._server.start("127.0.0.1"))
         self.url = self._server.url
 

@@ -20,6 +20,7 @@ from kubernetes import client, config
 
 from sandbox.kube import kubeconfig
 from sandbox.kube.server import ApiServer
+from sandbox.kube.users import MASTERS, User
 
 Found = TypeVar("Found")
 
@@ -87,7 +88,9 @@ def running(directory: Path) -> Iterator[Running]:
     started = concurrent.futures.Future()
 
     async def serve() -> None:
-        server = ApiServer(users={TOKEN: "admin", "ro": "readonly"}, service_network="127.254.200.0/24")
+        server = ApiServer(
+            users={TOKEN: User("admin", (MASTERS,)), "ro": User("readonly")}, service_network="127.254.200.0/24"
+        )
         await server.start(HOST)
         stop = asyncio.Event()
         started.set_result((server, asyncio.get_running_loop(), stop))

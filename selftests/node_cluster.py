@@ -12,6 +12,7 @@ from typing import Any
 from sandbox.claim import Claim
 from sandbox.client import Client
 from sandbox.kube.server import ApiServer
+from sandbox.kube.users import MASTERS, NODES, User
 from sandbox.node.kubelet import Kubelet
 from sandbox.node.services import ServiceProxy
 
@@ -120,14 +121,22 @@ POD_FIELDS = (
 async def cluster(directory: Path, **options: Any) -> AsyncIterator[Cluster]:
     """All of it, on an address range of its own; `options` are the kubelet's."""
     claim = Claim()
-    api = ApiServer(users={"token": "admin"}, service_network=claim.network(200))
+    users = {
+        "admin": User("admin", (MASTERS,)),
+        "node": User("system:node:node-1", (NODES,)),
+        "proxy": User("system:kube-proxy"),
+    }
+    api = ApiServer(users=users, service_network=claim.network(200))
     await api.start(claim.address(0, 1))
     images = directory / "images.json"
     images.write_text(json.dumps({IMAGE: {"id": DIGEST}}))
     try:
-        async with Client(api.url, "token", api.ca_pem) as client:
+        async with contextlib.AsyncExitStack() as clients:
+            client, node, at_proxy = [
+                await clients.enter_async_context(Client(api.url, token, api.ca_pem)) for token in users
+            ]
             kubelet = Kubelet(
-                client,
+                node,
                 name="node-1",
                 address=claim.address(0, 10),
                 pod_network=claim.network(1),
@@ -136,7 +145,7 @@ async def cluster(directory: Path, **options: Any) -> AsyncIterator[Cluster]:
                 environment={"SHARED": "by every pod"},
                 **options,
             )
-            proxy = ServiceProxy(client, directory)
+            proxy = ServiceProxy(at_proxy, directory)
             await client.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
             await kubelet.start()
             await proxy.start()

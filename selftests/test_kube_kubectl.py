@@ -231,6 +231,7 @@ def test_rollouts(kubectl: Kubectl, apps: client.AppsV1Api, namespace: str) -> N
 
 def test_who_may_do_what(kubectl: Kubectl) -> None:
     assert kubectl("auth", "can-i", "get", "pods").strip() == "yes"
+    assert "selfsubjectaccessreviews" in kubectl("auth", "can-i", "--list")
     assert re.search(r"Username +admin", kubectl("auth", "whoami"))
 
 

@@ -361,7 +361,7 @@ def test_access_reviews(api_client: client.ApiClient, namespace: str) -> None:
         ("GET", "/api/v1/persistentvolumes"),
         ("POST", "/api/v1/namespaces/{}/pods/one/exec"),
         ("GET", "/apis/autoscaling/v1/namespaces/{}/horizontalpodautoscalers"),
-        ("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"),
+        ("POST", "/apis/authorization.k8s.io/v1/namespaces/{}/localsubjectaccessreviews"),
         ("GET", "/openapi/v2"),
     ],
 )

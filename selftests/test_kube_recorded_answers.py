@@ -42,8 +42,6 @@ NOT_SERVED = {
     "svc proxy no endpoints": PROXY,
     "svc proxy missing": PROXY,
 }
-EVERYBODY_MAY = "roles are stored, but not evaluated yet: every known user may do everything"
-NOT_REFUSED_YET = {"ro list": EVERYBODY_MAY, "ro create": EVERYBODY_MAY}
 
 # Same status; the body is not compared, because ...
 BODY_DIFFERS = {
@@ -116,9 +114,6 @@ def test_answer_is_the_recorded_one(step: dict[str, Any], answers: dict[str, Ans
         assert answer.status == 501, answer
         assert answer.body["reason"] == "NotImplemented"
         return
-    if name in NOT_REFUSED_YET:
-        assert (step["status"], answer.status // 100) == (403, 2)
-        return
     assert answer.status == step["status"], answer.body
     assert answer.content_type == step["response_type"]
     if name not in BODY_DIFFERS:
@@ -127,4 +122,4 @@ def test_answer_is_the_recorded_one(step: dict[str, Any], answers: dict[str, Ans
 
 def test_the_lists_of_differences_name_recorded_answers() -> None:
     names = {step["name"] for step in RECORDED}
-    assert {*NOT_SERVED, *NOT_REFUSED_YET, *BODY_DIFFERS, *LEFT_OUT} <= names
+    assert {*NOT_SERVED, *BODY_DIFFERS, *LEFT_OUT} <= names

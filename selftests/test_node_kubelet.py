@@ -354,7 +354,8 @@ from sandbox.client import Client
 
 async def main():
     async with Client.in_cluster() as client:
-        print(len(await client.list("/api/v1/namespaces/shop/pods")), "pod")
+        review = await client.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
+        print(review["status"]["userInfo"]["username"])
 
 asyncio.run(main())
 """
@@ -364,7 +365,7 @@ def test_a_pod_speaks_to_the_api_with_its_service_account(tmp_path):
     async def test(cluster):
         await cluster.run("web", "python", "-c", IN_CLUSTER, restartPolicy="Never")
         await cluster.phase("web", "Succeeded")
-        assert await cluster.logs("web") == "1 pod\n"
+        assert await cluster.logs("web") == "system:serviceaccount:shop:default\n"
 
     run(test, tmp_path)
 
@@ -680,7 +681,7 @@ def test_the_node_is_complete_for_the_official_client(tmp_path):
         authority.write_text(cluster.client.ca)
         configuration = kubernetes.client.Configuration(host=cluster.client.url)
         configuration.ssl_ca_cert = str(authority)
-        configuration.api_key = {"authorization": "Bearer token"}
+        configuration.api_key = {"authorization": "Bearer admin"}
         configuration.no_proxy = "*"
 
         def typed():

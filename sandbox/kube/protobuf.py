@@ -102,6 +102,11 @@ def _access_review(fields: Fields) -> Object:
     }
 
 
+def _rules_review(fields: Fields) -> Object:
+    namespace = _text(_fields(_bytes(fields, 2)), 1)
+    return {"metadata": _object_meta(fields), "spec": _present(namespace=namespace)}
+
+
 def _metadata_only(fields: Fields) -> Object:
     return {"metadata": _object_meta(fields)}
 
@@ -111,4 +116,5 @@ _KINDS: dict[str, Callable[[Fields], Object]] = {
     "Secret": _secret,
     "SelfSubjectAccessReview": _access_review,
     "SelfSubjectReview": _metadata_only,
+    "SelfSubjectRulesReview": _rules_review,
 }

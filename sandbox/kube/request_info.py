@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from sandbox.kube.authorization import Attributes
 from sandbox.kube.errors import PathNotFound, method_not_allowed, no_such_resource, not_served
 from sandbox.kube.resources import NOT_SERVED, NOT_SERVED_SUBRESOURCES, REVIEWS, Resource, Resources
 
+# The subresources of a namespace; whatever else comes after its name is a resource in it.
+OF_NAMESPACES = ("status", "finalize")
 READING = ("GET", "HEAD")
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
@@ -34,7 +38,7 @@ def parse(request: web.Request, resources: Resources) -> RequestInfo:
     if group not in resources.groups():
         raise PathNotFound
     namespace: str | None = None
-    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in OF_NAMESPACES:
         namespace, rest = rest[1], rest[2:]
     plural, name, subresource = rest[0], *[*rest[1:3], "", ""][:2]
     resource = _resource(request, resources, group, version, plural)
@@ -45,6 +49,38 @@ def parse(request: web.Request, resources: Resources) -> RequestInfo:
     if name and resource.namespaced and namespace is None:
         raise no_such_resource()
     return RequestInfo(resource, _verb(request, bool(name)), namespace, name, subresource)
+
+
+def attributes(request: web.Request) -> Attributes:
+    """What the request asks a right for: by its path alone, served or not."""
+    path = request.path.rstrip("/") or "/"
+    parts = path.strip("/").split("/")
+    before_resource = {"api": 2, "apis": 3}.get(parts[0], len(parts))
+    if len(parts) <= before_resource:
+        return Attributes(request.method.lower(), path=path)
+    group, version = ("", parts[1]) if parts[0] == "api" else (parts[1], parts[2])
+    namespace, rest = "", parts[before_resource:]
+    if rest[0] == "namespaces" and len(rest) > 1:
+        namespace = rest[1]
+        if len(rest) > 2 and rest[2] not in OF_NAMESPACES:
+            rest = rest[2:]
+    resource, name, subresource = (*rest, "", "")[:3]
+    verb = {**VERBS, "DELETE": "delete"}.get(request.method, "get")
+    if not name and verb == "get":
+        verb = "watch" if request.query.get("watch", "").lower() in ("1", "true") else "list"
+    elif not name and verb == "delete":
+        verb = "deletecollection"
+    if not name:
+        name = next(iter(re.findall(r"^metadata\.name=([^,]+)$", request.query.get("fieldSelector", ""))), "")
+    return Attributes(
+        verb,
+        group=group,
+        version=version,
+        resource=resource,
+        subresource=subresource,
+        namespace=namespace,
+        name=name,
+    )
 
 
 def _resource(request: web.Request, resources: Resources, group: str, version: str, plural: str) -> Resource:

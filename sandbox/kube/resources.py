@@ -89,7 +89,7 @@ NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "NetworkPolicy", "network
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", generation=True)
 PRIORITY_CLASSES = Resource("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", ("pc",), False)
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
-RBAC = tuple(
+ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS = (
     Resource("rbac.authorization.k8s.io", "v1", kind, f"{kind.lower()}s", namespaced=not kind.startswith("Cluster"))
     for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 )
@@ -130,7 +130,10 @@ BUILT_IN = (
     ENDPOINT_SLICES,
     PRIORITY_CLASSES,
     LEASES,
-    *RBAC,
+    ROLES,
+    ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
     DEFINITIONS,
     API_SERVICES,
 )
@@ -139,11 +142,16 @@ BUILT_IN = (
 RETURNED_WHEN_DELETED = (PODS, QUOTAS, SERVICES, SERVICE_ACCOUNTS)
 
 # Reviews are created and never stored.
-ACCESS_REVIEWS = Resource(
-    "authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
+REVIEWS = tuple(
+    Resource(f"{group}.k8s.io", "v1", kind, f"{kind.lower()}s", namespaced=False)
+    for group, kind in (
+        ("authorization", "SelfSubjectAccessReview"),
+        ("authorization", "SelfSubjectRulesReview"),
+        ("authorization", "SubjectAccessReview"),
+        ("authentication", "SelfSubjectReview"),
+    )
 )
-SUBJECT_REVIEWS = Resource("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
-REVIEWS = (ACCESS_REVIEWS, SUBJECT_REVIEWS)
+ACCESS_REVIEWS = REVIEWS[0]
 
 # What kube-apiserver 1.36 serves in the groups above and nobody needed yet: resources by (group, version) ...
 NOT_SERVED: dict[tuple[str, str], tuple[str, ...]] = {
@@ -158,7 +166,7 @@ NOT_SERVED: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("apps", "v1"): ("controllerrevisions",),
     ("authentication.k8s.io", "v1"): ("tokenreviews",),
-    ("authorization.k8s.io", "v1"): ("localsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews"),
+    ("authorization.k8s.io", "v1"): ("localsubjectaccessreviews",),
     ("autoscaling", "v1"): ("horizontalpodautoscalers",),
     ("networking.k8s.io", "v1"): ("ingressclasses", "ingresses", "ipaddresses", "servicecidrs"),
 }

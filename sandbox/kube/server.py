@@ -12,17 +12,18 @@ from urllib.parse import urlsplit
 import trustme
 from aiohttp import web
 
+from sandbox.kube.authorization import Authorizer
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.controllers import manager
-from sandbox.kube.errors import PathNotFound, StatusError, forbidden, unauthorized
+from sandbox.kube.errors import PathNotFound, StatusError
 from sandbox.kube.negotiation import json_response
-from sandbox.kube.request_info import RequestInfo, parse
+from sandbox.kube.request_info import RequestInfo, attributes, parse
 from sandbox.kube.resources import REVIEWS
 from sandbox.kube.routes import discovery, logs, objects, openapi, portforward, reviews, scale, tokens, watches
+from sandbox.kube.users import Tokens, User
 
 log = logging.getLogger(__name__)
 
-ANONYMOUS = "system:anonymous"
 HEALTH = ("/healthz", "/livez", "/readyz")
 # The texts (of scheduler and API) are those of this release.
 VERSION = {
@@ -49,10 +50,11 @@ class ApiServer:
     url: str
     ca_pem: bytes
 
-    def __init__(self, *, users: Mapping[str, str], service_network: str) -> None:
-        """`users`: user name by bearer token; `service_network`: the Services' addresses, e.g. ``127.7.200.0/24``."""
-        self._users = dict(users)
+    def __init__(self, *, users: Mapping[str, User], service_network: str) -> None:
+        """`users`: by bearer token; `service_network`: the Services' addresses, e.g. ``127.7.200.0/24``."""
         self._cluster = Cluster(service_network)
+        self._tokens = Tokens(self._cluster, users)
+        self._authorizer = Authorizer(self._cluster)
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -85,24 +87,15 @@ class ApiServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def _user(self, request: web.Request) -> str:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        if not token:
-            return ANONYMOUS
-        if token not in self._users:
-            raise unauthorized()
-        return self._users[token]
-
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         path = urlsplit(request.path).path.rstrip("/") or "/"
         parts = path.strip("/").split("/")
-        user = self._user(request)
+        user = self._tokens.user(request.headers.get("Authorization", "").removeprefix("Bearer ").strip())
+        self._authorizer.check(user, attributes(request))
         if path in HEALTH:
             return web.Response(text="ok")
         if path == "/version":
             return json_response(VERSION)
-        if user == ANONYMOUS:
-            raise self._refuse_anonymous(request, path, parts)
         if parts[0] == "openapi":
             return openapi.handle(self._cluster.resources, parts)
         if parts[0] not in ("api", "apis") or (parts[0] == "api" and parts[1:2] not in ([], ["v1"])):
@@ -111,11 +104,11 @@ class ApiServer:
             return discovery.handle(request, self._cluster.resources, parts)
         return await self._handle(request, parse(request, self._cluster.resources), user)
 
-    async def _handle(self, request: web.Request, info: RequestInfo, user: str) -> web.StreamResponse:
+    async def _handle(self, request: web.Request, info: RequestInfo, user: User) -> web.StreamResponse:
         if info.resource in REVIEWS:
-            return await reviews.handle(request, info, user)
+            return await reviews.handle(request, info, self._authorizer, user)
         if info.subresource == "token":
-            return await tokens.handle(request, self._cluster, info, self._users)
+            return await tokens.handle(request, self._cluster, info, self._tokens)
         handlers: dict[str, Callable[[web.Request, Cluster, RequestInfo], Awaitable[web.StreamResponse]]] = {
             "log": logs.handle,
             "portforward": portforward.handle,
@@ -123,17 +116,6 @@ class ApiServer:
         }
         default = watches.handle if info.verb == "watch" else objects.handle
         return await handlers.get(info.subresource, default)(request, self._cluster, info)
-
-    def _refuse_anonymous(self, request: web.Request, path: str, parts: list[str]) -> StatusError:
-        if len(parts) <= (2 if parts[0] == "api" else 3):
-            message = f'forbidden: User "{ANONYMOUS}" cannot {request.method.lower()} path "{path}"'
-            return StatusError(403, "Forbidden", message, {})
-        info = parse(request, self._cluster.resources)
-        subject = f"{info.resource.plural}/{info.subresource}" if info.subresource else info.resource.plural
-        scope = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
-        group = info.resource.group
-        why = f'User "{ANONYMOUS}" cannot {info.verb} resource "{subject}" in API group "{group}"{scope}'
-        return forbidden(info.resource, info.name, why)
 
 
 @web.middleware

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandbox.kube import bootstrap_roles
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.controllers.autoscaler import AutoscalerController
 from sandbox.kube.controllers.daemonset import DaemonSetController
@@ -19,9 +20,11 @@ from sandbox.kube.scheduler import Scheduler
 
 
 def bootstrap(cluster: Cluster, host: str, port: int) -> None:
-    """The initial namespaces and the Service ``default/kubernetes`` with the API server as its endpoint."""
+    """The initial namespaces, roles and bindings; the Service ``default/kubernetes`` that leads to the API server."""
     for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
         cluster.create(NAMESPACES, None, {"metadata": {"name": name}})
+    for resource, obj in bootstrap_roles.objects():
+        cluster.create(resource, None, obj)
     ports = [{"name": "https", "port": 443, "targetPort": port}]
     cluster.create(SERVICES, "default", {"metadata": {"name": "kubernetes"}, "spec": {"ports": ports}})
     subsets = [subset([{"ip": host}], [], [{"name": "https", "port": port, "protocol": "TCP"}])]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from aiohttp import web
 
 from sandbox.kube import decoding
@@ -12,24 +10,19 @@ from sandbox.kube.errors import method_not_allowed
 from sandbox.kube.negotiation import json_response
 from sandbox.kube.objects import get, timestamp
 from sandbox.kube.request_info import RequestInfo
+from sandbox.kube.users import Tokens
 
 AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 
 
-async def handle(request: web.Request, cluster: Cluster, info: RequestInfo, users: dict[str, str]) -> web.Response:
-    """Answer create of ``serviceaccounts/token``; the new token is added to `users`.
-
-    As on a real server by default, a pod's token is still accepted after the expiry it states, so that clients that
-    never read it again keep working.
-    """
+async def handle(request: web.Request, cluster: Cluster, info: RequestInfo, tokens: Tokens) -> web.Response:
+    """Answer create of ``serviceaccounts/token``. A real server grants no less than 600 seconds."""
     if info.verb != "create":
         raise method_not_allowed()
     account = cluster.find(info.resource, info.namespace, info.name)
     body = await request.read()
     asked = decoding.decode(body, request.content_type, "TokenRequest") if body else {}
     lifetime = int(get(asked, "spec.expirationSeconds", 3600))
-    token = secrets.token_urlsafe(24)
-    users[token] = f"system:serviceaccount:{info.namespace}:{info.name}"
     review = {
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
@@ -40,6 +33,6 @@ async def handle(request: web.Request, cluster: Cluster, info: RequestInfo, user
             "creationTimestamp": timestamp(),
         },
         "spec": {"audiences": get(asked, "spec.audiences") or [AUDIENCE], "expirationSeconds": lifetime},
-        "status": {"token": token, "expirationTimestamp": timestamp(lifetime)},
+        "status": {"token": tokens.issue(account, lifetime), "expirationTimestamp": timestamp(lifetime)},
     }
     return json_response(review, 201)
