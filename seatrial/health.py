@@ -1,4 +1,4 @@
-"""What is wrong with pods and Deployments, read from the cluster: one function each, a cause or None."""
+"""What is wrong with pods, Deployments and StatefulSets, read from the cluster: a cause or None."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from seatrial.kube import Kube, NotFound, Object
-from seatrial.resources import DEPLOYMENTS, EVENTS, NODE_POOLS, PODS
+from seatrial.resources import DEPLOYMENTS, EVENTS, NODE_POOLS, PODS, STATEFUL_SETS, Resource
 from seatrial.verdict import Cause, NotJudged, Refused
 
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName")
@@ -20,6 +20,7 @@ _GONE_FOR_GOOD = (
     "manifest unknown",
     "invalid reference",
 )
+_CALLED = {DEPLOYMENTS: "Deployment", STATEFUL_SETS: "StatefulSet"}
 _PASSING = ("429", "too many requests", "toomanyrequests")
 
 
@@ -47,39 +48,57 @@ def ready(pod: Object) -> bool:
     return here and not pod["metadata"].get("deletionTimestamp")
 
 
-def deployment(kube: Kube, name: str, namespace: str) -> Cause | None:
-    """Why the Deployment `name` has no ready pod: gone, scaled to 0, or its pods' trouble; None if it has one."""
-    look = f"{kube.kubectl} -n {namespace} get deployment {name}"
-    try:
-        found = kube.get(DEPLOYMENTS, name, namespace)
-    except NotFound:
-        line = f"the Deployment {name} does not exist"
-        return Cause(f"deployment.gone/{namespace}/{name}", line, look=look, do="see whether the release is complete")
-    if found["spec"].get("replicas", 1) == 0:
-        return Cause(
-            f"deployment.scaled-to-0/{namespace}/{name}",
-            f"the Deployment {name} is scaled to 0",
-            evidence=(f"deployment {namespace}/{name}: spec.replicas is 0",),
-            do=f"scale it up: {kube.kubectl} -n {namespace} scale deployment {name} --replicas 1",
-            look=look,
-        )
-    status = found.get("status", {})
-    if status.get("readyReplicas", 0) > 0:
+def container_ready(pod: Object, container: str) -> bool:
+    """Whether `pod` runs and its `container` is ready, whatever an injected one beside it is; not if it is leaving."""
+    status = pod.get("status", {})
+    ready_ones = {one["name"] for one in status.get("containerStatuses") or [] if one.get("ready")}
+    return status.get("phase") == "Running" and container in ready_ones and not pod["metadata"].get("deletionTimestamp")
+
+
+def workload(kube: Kube, resource: Resource, name: str, namespace: str) -> Cause | None:
+    """Why the Deployment or StatefulSet `name` has no ready pod: gone, scaled to 0, or its pods' trouble."""
+    found = _workload(kube, resource, name, namespace)
+    if isinstance(found, Cause):
+        return found
+    if found.get("status", {}).get("readyReplicas", 0) > 0:
         return None
-    selector = found["spec"]["selector"].get("matchLabels") or {}
-    labels = ",".join(f"{key}={value}" for key, value in selector.items())
-    if cause := pods(kube, namespace, labels):
+    return _pods_of(kube, found) or _not_ready(kube, resource, found, 0)
+
+
+def rollout(kube: Kube, resource: Resource, name: str, namespace: str, container: str) -> Cause | None:
+    """Why not every pod of the Deployment or StatefulSet `name` is of its newest template, with `container` ready."""
+    found = _workload(kube, resource, name, namespace)
+    if isinstance(found, Cause):
+        return found
+    wanted, status = found["spec"].get("replicas", 1), found.get("status", {})
+    ours = kube.list(PODS, namespace, labels=selected(found), empty_ok=True)
+    count = sum(container_ready(pod, container) for pod in ours)
+    current = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+    updated, every = status.get("updatedReplicas", 0), status.get("replicas", 0)
+    if current and updated == every == wanted and count >= wanted:
+        return None
+    if cause := _pods_of(kube, found):
         return cause
+    if count < wanted:
+        return _not_ready(kube, resource, found, count)
+    kind = _CALLED[resource]
     return Cause(
-        f"deployment.not-ready/{namespace}/{name}",
-        f"the Deployment {name} has no ready pod",
-        evidence=(f"{status.get('replicas', 0)} pods, 0 ready",),
-        look=f"{kube.kubectl} -n {namespace} describe pod -l {labels}",
+        f"{kind.lower()}.rollout/{namespace}/{name}",
+        f"the rollout of the {kind} {name} is not complete",
+        evidence=(f"{wanted} pods wanted, {every} there, {updated} of them of the newest template",),
+        do="wait for it, or see what holds it up",
+        look=f"{kube.kubectl} -n {namespace} rollout status {kind.lower()} {name}",
     )
 
 
+def selected(found: Object) -> str:
+    """The selector of a Deployment's or StatefulSet's pods."""
+    labels = found["spec"]["selector"].get("matchLabels") or {}
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
 def rolled_out(found: Object) -> bool:
-    """Whether a Deployment's pods are all of its newest template and available."""
+    """Whether a Deployment's or StatefulSet's pods are all of its newest template and available."""
     wanted, status = found["spec"].get("replicas", 1), found.get("status", {})
     return bool(
         status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
@@ -93,6 +112,43 @@ def given_up(found: Object) -> bool:
     """Whether a Deployment's rollout is past its deadline: it will not complete by waiting."""
     conditions = found.get("status", {}).get("conditions") or []
     return any(one["type"] == "Progressing" and one["status"] == "False" for one in conditions)
+
+
+def _workload(kube: Kube, resource: Resource, name: str, namespace: str) -> Object | Cause:
+    """The object, or why it can have no pods: it is gone, or scaled to 0."""
+    kind = _CALLED[resource]
+    look = f"{kube.kubectl} -n {namespace} get {kind.lower()} {name}"
+    try:
+        found = kube.get(resource, name, namespace)
+    except NotFound:
+        line = f"the {kind} {name} does not exist"
+        return Cause(
+            f"{kind.lower()}.gone/{namespace}/{name}", line, look=look, do="see whether the release is complete"
+        )
+    if found["spec"].get("replicas", 1) == 0:
+        return Cause(
+            f"{kind.lower()}.scaled-to-0/{namespace}/{name}",
+            f"the {kind} {name} is scaled to 0",
+            evidence=(f"{kind.lower()} {namespace}/{name}: spec.replicas is 0",),
+            do=f"scale it up: {kube.kubectl} -n {namespace} scale {kind.lower()} {name} --replicas 1",
+            look=look,
+        )
+    return found
+
+
+def _pods_of(kube: Kube, found: Object) -> Cause | None:
+    return pods(kube, found["metadata"]["namespace"], selected(found))
+
+
+def _not_ready(kube: Kube, resource: Resource, found: Object, count: int) -> Cause:
+    kind, name, namespace = _CALLED[resource], found["metadata"]["name"], found["metadata"]["namespace"]
+    wanted = found["spec"].get("replicas", 1)
+    return Cause(
+        f"{kind.lower()}.not-ready/{namespace}/{name}",
+        f"the {kind} {name} has {'no' if not count else f'{count} of {wanted}'} ready pod{'s' if count else ''}",
+        evidence=(f"{found.get('status', {}).get('replicas', 0)} pods, {count} ready",),
+        look=f"{kube.kubectl} -n {namespace} describe pod -l {selected(found)}",
+    )
 
 
 def _containers(pod: Object) -> Iterable[Mapping[str, Any]]:

@@ -132,16 +132,16 @@ def test_a_pod_that_is_being_deleted_is_nobodys_trouble(kube: Kube) -> None:
 
 
 def test_deployments(kube: Kube) -> None:
-    missing = health.deployment(kube, "builder", "models")
+    missing = health.workload(kube, DEPLOYMENTS, "builder", "models")
     assert missing
     assert missing.line == "the Deployment builder does not exist"
     kube.create(DEPLOYMENTS, deployment("builder", replicas=0), "models")
-    scaled = health.deployment(kube, "builder", "models")
+    scaled = health.workload(kube, DEPLOYMENTS, "builder", "models")
     assert scaled
     assert scaled.line == "the Deployment builder is scaled to 0"
     kube.patch(DEPLOYMENTS, "builder", "models", {"spec": {"replicas": 1}})
-    pending = health.deployment(kube, "builder", "models")
+    pending = health.workload(kube, DEPLOYMENTS, "builder", "models")
     assert pending
     assert not pending.certain or "no node can take the pod of builder" in pending.line
     kube.patch(DEPLOYMENTS, "builder", "models", {"status": {"readyReplicas": 1}}, subresource="status")
-    assert health.deployment(kube, "builder", "models") is None or pending
+    assert health.workload(kube, DEPLOYMENTS, "builder", "models") is None or pending

@@ -5,7 +5,6 @@ from __future__ import annotations
 from seatrial import health
 from seatrial.kube import Kube, NotFound
 from seatrial.model_engine.discovery import Release
-from seatrial.resources import DEPLOYMENTS
 from seatrial.trial import Trial
 from seatrial.verdict import Unhealthy
 
@@ -18,13 +17,13 @@ def await_complete(trial: Trial, kube: Kube, release: Release) -> None:
 
     def probe() -> None:
         for component in release.components:
-            name = release.name(component)
+            name, resource = release.name(component), release.resource(component)
             try:
-                found = kube.get(DEPLOYMENTS, name, release.namespace)
+                found = kube.get(resource, name, release.namespace)
             except NotFound:
-                raise AssertionError(f"the Deployment {name} has just gone") from None
+                raise AssertionError(f"{name} has just gone") from None
             if not health.rolled_out(found) and not health.given_up(found):
-                if cause := health.deployment(kube, name, release.namespace):
+                if cause := health.workload(kube, resource, name, release.namespace):
                     raise Unhealthy(cause)
                 raise AssertionError(f"the rollout of {name} goes on")
 

@@ -2,12 +2,70 @@
 
 from __future__ import annotations
 
-from seatrial import health
+import ast
+from dataclasses import replace
+
 from seatrial.kube import Kube
 from seatrial.model_engine.discovery import Release
+from seatrial.model_engine.health import broker, redis, words, workload
+from seatrial.model_engine.health.signs import LONGEST, ending
 from seatrial.verdict import Cause
+
+UNHANDLED = "Unhandled exception"
+SENDING = ("Error sending task to queue", "Broker send_task failed after retry")
 
 
 def trouble(kube: Kube, release: Release) -> Cause | None:
     """Why the gateway has no ready pod."""
-    return health.deployment(kube, release.name("gateway"), release.namespace)
+    return workload.trouble(kube, release, "gateway")
+
+
+def failed(kube: Kube, release: Release, request_id: str) -> Cause | None:
+    """Why the gateway answered a request with 500, by the line of its log that has the answer's ``request_id``.
+
+    None where no such line is found, or its exception is none that we know.
+    """
+    for one in words.said(kube, release, "gateway"):
+        sending = ""
+        for line in one.lines:
+            if line.message.startswith(SENDING):
+                sending = f"{line.message}\n{line.exc_info}"
+            if request_id not in line.message or not line.message.startswith(UNHANDLED):
+                continue
+            text = f"{_traceback(line.message)}\n{line.exc_info}".rstrip()
+            evidence = (f"request {request_id}: {_last(text)}",)
+            if sending and _last(sending) and _is_the_brokers(text):
+                at = redis.cache(kube, release)
+                first = sending.partition("\n")[0]
+                return broker.told(f"{sending}\n{text}", "sqs", at, (one.where, first, *evidence), one.look(kube))
+            return words.known(kube, release, "gateway", text, one, evidence)
+    return None
+
+
+def hangs(kube: Kube, release: Release) -> Cause:
+    """Why a request is not answered while /healthz is: a fresh gateway waits for a Redis that wants a password.
+
+    Only suggested: no log says so.
+    """
+    said = "requests are not answered, /healthz is: so hangs a gateway that gives Redis no password"
+    return replace(redis.replied("NOAUTH", redis.cache(kube, release), (said,)), certain=False)
+
+
+def _traceback(message: str) -> str:
+    """The traceback that the structured line carries: a dictionary as Python writes it."""
+    try:
+        structured = ast.literal_eval(message.partition(": ")[2])
+    except (ValueError, SyntaxError):
+        structured = None
+    if isinstance(structured, dict):
+        return str(structured.get("traceback") or structured.get("error") or "")
+    return message
+
+
+def _last(text: str) -> str:
+    return ending(text).strip().partition("\n")[0][:LONGEST]
+
+
+def _is_the_brokers(text: str) -> bool:
+    """Whether the exception was raised while a task was sent."""
+    return "send_task" in text or "kombu" in text or "celery" in text

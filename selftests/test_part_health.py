@@ -1,0 +1,327 @@
+"""What the logs of Model Engine's parts tell: recorded ones first, then what facts say of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from logged import CONFIG, ENDPOINTS, NAMESPACE, REDIS, Logged, line, recorded
+
+from seatrial.model_engine import discovery
+from seatrial.model_engine.discovery import Release
+from seatrial.model_engine.health import autoscaler, builder, cacher, config, gateway, images, kubeconfig, workload
+from seatrial.resources import CONFIG_MAPS
+from seatrial.verdict import Cause, NotApplicable
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
+    with Logged(tmp_path_factory.mktemp("logged")) as one:
+        yield one
+
+
+@pytest.fixture
+def release(logged: Logged) -> Release:
+    """The release with nothing said, all of it running."""
+    for component in ("gateway", "builder", "cacher", "autoscaler"):
+        logged.say(component)
+        logged.say(component, previous=True)
+        logged.status(component)
+    found = discovery.autoscaler(logged.kube, logged.release)
+    assert found is not None
+    return replace(logged.release, components={**logged.release.components, "autoscaler": found})
+
+
+CRASHED = {"ready": False, "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+CRASHED |= {"lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}
+
+
+def key(cause: Cause | None) -> str:
+    return cause.key if cause else ""
+
+
+# -- gateway -------------------------------------------------------------------------------------------------------
+
+TRACE = 'Traceback (most recent call last):\n  File "x.py", line 1, in asyncpg_or_redis\n'
+
+
+@pytest.mark.parametrize(
+    ("exception", "expected"),
+    [
+        (
+            "sqlalchemy.exc.ProgrammingError: (sqlalchemy.dialects.postgresql.asyncpg.ProgrammingError) <class "
+            "'asyncpg.exceptions.UndefinedTableError'>: relation \"hosted_model_inference.endpoints\" does not exist\n"
+            "[SQL: SELECT 1]",
+            "database.not-migrated/models/llm",
+        ),
+        ("OSError: [Errno 111] Connect call failed ('10.0.0.7', 5432)", "database.refused/10.0.0.7:5432"),
+        ("asyncpg.exceptions.InvalidPasswordError: password authentication failed", "database.auth/models/llm"),
+        (
+            "redis.exceptions.ConnectionError: Error 111 connecting to r.example:6380. 111.",
+            "redis.refused/r.example:6380",
+        ),
+        ("redis.exceptions.AuthenticationError: Authentication required.", f"redis.noauth/{REDIS}"),
+        ("redis.exceptions.NoPermissionError: this user has no permissions to run 'set'", f"redis.noperm/{REDIS}"),
+        ("redis.exceptions.ReadOnlyError: You can't write against a read only replica.", f"redis.readonly/{REDIS}"),
+        ("KeyError: 'nobody knows'", ""),
+    ],
+)
+def test_a_500_is_explained_by_its_request(logged: Logged, release: Release, exception: str, expected: str) -> None:
+    structured = {"error": "x", "request_id": "7f3a", "traceback": f"{TRACE}{exception}\n"}
+    other = {**structured, "request_id": "another", "traceback": f"{TRACE}redis.exceptions.TimeoutError: Timeout\n"}
+    name = "model_engine_server.api.app"
+    said = [line(f"Unhandled exception: {one}", name, "ERROR") for one in (structured, other)]
+    logged.say("gateway", "INFO:     127.0.0.1 - GET /healthz 7f3a", *said)
+    cause = gateway.failed(logged.kube, release, "7f3a")
+    assert key(cause) == expected
+    assert cause is None or "7f3a" in " ".join(cause.evidence)
+    assert gateway.failed(logged.kube, release, "never-logged") is None
+
+
+def test_a_task_that_could_not_be_sent(logged: Logged, release: Release) -> None:
+    text = "An error occurred (AccessDenied) when calling the SendMessage operation: no identity-based policy"
+    structured = {
+        "request_id": "7f3a",
+        "traceback": f"{TRACE}  celery send_task\nbotocore.exceptions.ClientError: {text}\n",
+    }
+    queue = f"Error sending task to queue model-engine-service-builder: {text}"
+    logged.say("gateway", line(queue, "gw", "ERROR"), line(f"Unhandled exception: {structured}", "app", "ERROR"))
+    assert key(gateway.failed(logged.kube, release, "7f3a")) == "broker.denied/sqs"
+
+
+def test_a_gateway_that_hangs_is_only_suspected_of_redis(logged: Logged, release: Release) -> None:
+    cause = gateway.hangs(logged.kube, release)
+    assert (cause.key, cause.certain) == (f"redis.noauth/{REDIS}", False)
+
+
+# -- builder -------------------------------------------------------------------------------------------------------
+
+
+def test_a_healthy_builder_with_errors_that_are_noise(logged: Logged, release: Release) -> None:
+    logged.say("builder", *recorded("logs_healthy_builder"))
+    assert builder.trouble(logged.kube, release) is None
+    word = builder.last_word(logged_lines(logged, release, "builder"))
+    assert word is not None
+    assert word[1]
+    assert "succeeded" in word[0].message
+
+
+@pytest.mark.parametrize(
+    ("recording", "expected"),
+    [
+        ("logs_broken_builder_sqs_down", "broker.refused/sqs"),
+        ("logs_broken_builder_redis_noauth", "redis.noauth/127.0.0.1:56379"),
+    ],
+)
+def test_a_builder_without_its_broker(logged: Logged, release: Release, recording: str, expected: str) -> None:
+    ready = line("celery@host ready.", "celery.apps.worker")
+    logged.say("builder", ready, *recorded(recording))
+    assert key(builder.trouble(logged.kube, release)) == expected
+    logged.say("builder", *recorded(recording), ready)
+    assert builder.trouble(logged.kube, release) is None, "it is connected again"
+
+
+def test_the_released_builder_does_not_start_on_prem(logged: Logged, release: Release) -> None:
+    logged.status("builder", **CRASHED)
+    logged.say("builder", *recorded("logs_broken_onprem_builder"), previous=True)
+    cause = builder.trouble(logged.kube, release)
+    assert cause is not None
+    assert (cause.key, cause.settle) == ("builder.s3-session/models", 0.0)
+    assert "Missing boto3 session" in cause.line
+    assert "patched" in cause.do
+
+
+FORBIDDEN = (
+    'HTTP response body: {"message":"deployments.apps is forbidden: User \\"system:serviceaccount:models:llm\\" cannot '
+    'create resource \\"deployments\\" in API group \\"apps\\" in the namespace \\"endpoints\\"","code":403}'
+)
+
+
+def test_a_builder_that_may_not_make_deployments(logged: Logged, release: Release) -> None:
+    def lines(task: str, trace: str) -> list[Any]:
+        return [
+            line(f"Task build_endpoint[{task}] received", "celery.worker.strategy"),
+            line(
+                "K8s resource update failed",
+                "builder",
+                "ERROR",
+                f"Traceback\nkubernetes.client.exceptions.ApiException: {trace}",
+            ),
+            line("Failed endpoint build process!", "builder", "ERROR", "EndpointResourceInfraException"),
+            line(
+                f"Task build_endpoint[{task}] raised unexpected: EndpointResourceInfraException()",
+                "celery.app.trace",
+                "ERROR",
+            ),
+        ]
+
+    logged.say("builder", *lines("other", "(500)"), *lines("mine", FORBIDDEN))
+    cause = builder.trouble(logged.kube, release, "mine")
+    assert cause is not None
+    assert (cause.key, cause.line) == (
+        "builder.forbidden/models",
+        "the builder may not create deployments in namespace endpoints",
+    )
+    assert "system:serviceaccount:models:llm" in cause.do
+    assert key(builder.trouble(logged.kube, release, "other")) == "builder.failed/models"
+    assert builder.trouble(logged.kube, release) is None, "nobody's endpoint is asked about"
+
+
+def test_a_build_that_was_refused_before_it_began(logged: Logged, release: Release) -> None:
+    why = "ValueError('Runnable image endpoints cannot set the following env vars: DD_ENV')"
+    logged.say(
+        "builder",
+        line("Task build_endpoint[mine] received", "celery.worker.strategy"),
+        line(f"Task build_endpoint[mine] raised unexpected: {why}", "celery.app.trace", "ERROR", f"Traceback\n{why}"),
+    )
+    cause = builder.trouble(logged.kube, release, "mine")
+    assert cause is not None
+    assert "cannot set the following env vars: DD_ENV" in cause.line
+
+
+# -- cacher --------------------------------------------------------------------------------------------------------
+
+
+def test_a_healthy_cacher(logged: Logged, release: Release) -> None:
+    logged.say("cacher", *recorded("logs_healthy_cacher"))
+    assert cacher.trouble(logged.kube, release) is None
+    assert len(cacher.cycles(logged_lines(logged, release, "cacher"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("recording", "expected"),
+    [
+        ("logs_broken_onprem_cacher", "cacher.image-tags/models"),
+        ("logs_broken_aws_cacher_nobatch", "cacher.batch-image/models"),
+    ],
+)
+def test_a_cacher_that_does_not_start(logged: Logged, release: Release, recording: str, expected: str) -> None:
+    logged.status("cacher", **CRASHED)
+    logged.say("cacher", *recorded(recording), previous=True)
+    assert key(cacher.trouble(logged.kube, release)) == expected
+
+
+def uncaught(exception: str) -> dict[str, Any]:
+    return line("Uncaught exception", "k8s_cache", "ERROR", f"{TRACE}{exception}")
+
+
+READ = line("Got data for ['launch-endpoint-id-end-1'] and []", "delegate")
+
+
+def test_a_cacher_that_redis_does_not_let_in(logged: Logged, release: Release) -> None:
+    logged.status("cacher", restartCount=1)
+    died = uncaught("redis.exceptions.AuthenticationError: Authentication required.")
+    logged.say("cacher", died, previous=True)
+    logged.say("cacher", READ)
+    cause = cacher.trouble(logged.kube, release)
+    assert cause is not None
+    assert (cause.key, cause.certain) == (f"redis.noauth/{REDIS}", True)
+    logged.say("cacher", READ, line("Loop took 0.1 seconds", "k8s_cache"))
+    assert cacher.trouble(logged.kube, release) is None, "a blip that has healed explains nothing any more"
+
+
+def test_a_cacher_that_hangs_without_a_word(logged: Logged, release: Release) -> None:
+    logged.say("cacher", READ)
+    assert cacher.trouble(logged.kube, release) is None
+    cause = cacher.silent(logged.kube, release)
+    assert cause is not None
+    assert (cause.key, cause.certain) == (f"redis.noauth/{REDIS}", False)
+
+
+def test_a_program_that_is_not_in_the_image(logged: Logged, release: Release) -> None:
+    logged.status("cacher", **CRASHED)
+    logged.say("cacher", "/usr/bin/python: No module named model_engine_server.entrypoints.k8s_cache", previous=True)
+    cause = cacher.trouble(logged.kube, release)
+    assert cause is not None
+    assert "No module named" in " ".join(cause.evidence)
+
+
+# -- autoscaler ----------------------------------------------------------------------------------------------------
+
+
+def test_the_autoscalers_loop(logged: Logged, release: Release) -> None:
+    done, failed = line("Iteration length: 0.2 seconds."), line("Error in deployment loop: (403) no", level="ERROR")
+    logged.say("autoscaler", failed, done)
+    assert autoscaler.trouble(logged.kube, release) is None
+    logged.say("autoscaler", done, failed)
+    cause = autoscaler.trouble(logged.kube, release)
+    assert cause is not None
+    assert (cause.key, cause.line) == (
+        "autoscaler.loop-error/models",
+        "the autoscaler's loop ends with an error each time: (403) no",
+    )
+    logged.status("autoscaler", ready=False)
+    assert key(autoscaler.trouble(logged.kube, release)) == "statefulset.not-ready/models/celery-autoscaler-sqs"
+
+
+# -- all of them ---------------------------------------------------------------------------------------------------
+
+
+def test_a_sidecar_is_not_judged(logged: Logged, release: Release) -> None:
+    assert workload.rollout(logged.kube, release, "gateway") is None
+    logged.status("gateway", ready=False)
+    assert key(workload.rollout(logged.kube, release, "gateway")) == "deployment.not-ready/models/llm"
+
+
+def test_a_part_that_is_not_there(logged: Logged, release: Release) -> None:
+    less = replace(release, components={"gateway": release.components["gateway"]})
+    assert key(workload.rollout(logged.kube, less, "cacher")) == "cacher.missing/models"
+
+
+def test_two_image_tags(logged: Logged, release: Release) -> None:
+    assert images.trouble(logged.kube, release) is None
+    template = {"spec": {"containers": [{"name": "main", "image": "me:2"}]}}
+    other = {"spec": {"template": template, "selector": {"matchLabels": {"app": "nobody"}}}}
+    cause = images.trouble(logged.kube, replace(release, components={**release.components, "builder": other}))
+    assert cause is not None
+    assert "builder: 2" in cause.evidence
+
+
+# -- configuration -------------------------------------------------------------------------------------------------
+
+
+def test_configuration(logged: Logged, release: Release) -> None:
+    name = "llm-service-config"
+    assert config.mounted(release) == (name,)
+
+    def given(namespace: str = NAMESPACE, **data: Any) -> None:
+        patch = {"data": {**dict.fromkeys(CONFIG), **data} if data else None}
+        logged.kube.patch(CONFIG_MAPS, name, namespace, patch)
+
+    given(**CONFIG)
+    cause = config.complete(logged.kube, release, name)
+    assert cause is not None
+    assert cause.line.startswith("the ConfigMap models/llm-service-config has no gateway_namespace, ")
+    assert config.differing(logged.kube, release, ENDPOINTS) is None
+    given(**CONFIG | {"launch_service_config": CONFIG["launch_service_config"].replace("15", "14")})
+    cause = config.differing(logged.kube, release, ENDPOINTS)
+    assert cause is not None
+    assert cause.line.endswith("is not the same as in namespace models: launch_service_config.cache_redis_aws_url")
+    assert REDIS not in str(cause)
+    given(**CONFIG | {"infra_service_config": "a: [1,"})
+    assert key(config.complete(logged.kube, release, name)) == f"config.malformed/models/{name}"
+    given(launch_service_config="")
+    assert key(config.complete(logged.kube, release, name)) == f"config.empty/models/{name}"
+    assert key(config.complete(logged.kube, release, "gone")) == "config.missing/models/gone"
+    given(**CONFIG)
+
+
+def test_an_embedded_kubeconfig(logged: Logged, release: Release) -> None:
+    with pytest.raises(NotApplicable, match="there is no ConfigMap llm-config with a kubeconfig"):
+        kubeconfig.trouble(logged.kube, release, expected=False)
+    assert kubeconfig.trouble(logged.kube, release, expected=True) is not None
+    whole = "clusters: [{name: c}]\nusers: [{name: u}]\n"
+    logged.kube.create(CONFIG_MAPS, {"metadata": {"name": "llm-config"}, "data": {"kubeconfig": whole}}, NAMESPACE)
+    assert kubeconfig.trouble(logged.kube, release, expected=False) is None
+    logged.kube.patch(CONFIG_MAPS, "llm-config", NAMESPACE, {"data": {"kubeconfig": "clusters: []\nusers: []\n"}})
+    cause = kubeconfig.trouble(logged.kube, release, expected=False)
+    assert cause is not None
+    assert cause.line == "the kubeconfig in ConfigMap models/llm-config has no clusters and no users"
+
+
+def logged_lines(logged: Logged, release: Release, component: str) -> list[Any]:
+    from seatrial.model_engine.health import words
+
+    return [one for said in words.said(logged.kube, release, component) for one in said.lines]
