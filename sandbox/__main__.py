@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from sandbox import directory, faults, handle, words
-from sandbox.faults import FaultError
+from sandbox.faults import FaultError, conditions
 from sandbox.handle import Sandbox
 
 USAGE = 4  # as pytest's
@@ -159,9 +159,14 @@ def show(one: Sandbox, state: str) -> None:
 
 
 def all_faults() -> dict[str, ModuleType]:
-    """By name, ``create-500``: a module with `break_` and `heal`."""
-    found = [module.name for module in pkgutil.iter_modules(faults.__path__) if not module.ispkg]
-    return {name.replace("_", "-"): importlib.import_module(f"sandbox.faults.{name}") for name in found}
+    """By name, ``create-500``: a module with `break_` and `heal`; the conditions, which are none, come last."""
+    places = (faults, conditions)
+    return {
+        one.name.replace("_", "-"): importlib.import_module(f"{place.__name__}.{one.name}")
+        for place in places
+        for one in pkgutil.iter_modules(place.__path__)
+        if not one.ispkg
+    }
 
 
 def act(arguments: argparse.Namespace) -> int:

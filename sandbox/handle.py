@@ -36,12 +36,13 @@ class Sandbox:
     image: str
     contract: str
     words: tuple[str, ...]
+    time_scale: float
     notes: tuple[str, ...]  # what a user must know, e.g. that Redis is a stand-in
     pid: int
 
     def printed(self) -> dict[str, str]:
         """What ``up --json`` prints."""
-        hidden = {"sqs_url", "operator_url", "contract", "words", "notes", "pid"}
+        hidden = {"time_scale", "sqs_url", "operator_url", "contract", "words", "notes", "pid"}
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in hidden}
 
     def save(self) -> None:

@@ -156,6 +156,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         image=f"{values.image_repository}:{values.image_tag}",
         contract=options.contract,
         words=options.words,
+        time_scale=options.time_scale,
         notes=() if redis.program else (STAND_IN_NOTE,),
         pid=os.getpid(),
     )

@@ -19,6 +19,7 @@ Tell = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
 
 ENDPOINTS = r"/v1/model-endpoints"
 ENDPOINT = rf"{ENDPOINTS}/[^/]+"
+ANY_ENDPOINT = rf"{ENDPOINTS}(/[^/]+)?"
 SYNC_TASKS, STREAMING_TASKS, ASYNC_TASKS = r"/v1/sync-tasks", r"/v1/streaming-tasks", r"/v1/async-tasks"
 ASYNC_TASK = rf"{ASYNC_TASKS}/[^/]+"
 ANY = r".*"
@@ -172,6 +173,7 @@ LIES: dict[str, Lie] = {
     "streaming-answers-nothing": Lie("POST", STREAMING_TASKS, answer(200, "", "text/event-stream")),
     "streaming-someone-elses-body": Lie("POST", STREAMING_TASKS, someone_elses_task),
     "delete-leaves-queue": Lie("DELETE", ENDPOINT, keep_the_queue),
+    "without-status-reason": Lie("GET", ANY_ENDPOINT, without("status_reason")),
     "delete-not-performed": Lie("DELETE", ENDPOINT, answer(200, {"deleted": True})),
     "delete-leaves-objects": Lie("DELETE", ENDPOINT, forget_the_row),
     "token-refused": Lie(ANY, r"/v[12]/.*", answer(401, REFUSED, **{"WWW-Authenticate": "Bearer"})),

@@ -1,0 +1,1 @@
+"""What is no fault, one file each: the product serves, and nothing may turn red by it. Else like faults."""
