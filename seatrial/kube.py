@@ -16,10 +16,11 @@ from typing import Any, Self
 import httpx
 
 from seatrial.kube_auth import Credentials
-from seatrial.kube_errors import ApiError, Conflict, Forbidden, NotFound, failure, unreachable
+from seatrial.kube_errors import ApiError, Broken, Busy, Conflict, Expired, Forbidden, NotFound, failure, unreachable
 from seatrial.record import Record
 from seatrial.resources import ACCESS_REVIEWS, Asked, AskedPath, Resource
 from seatrial.verdict import BadSettings
+from seatrial.wait import pause
 
 __all__ = ["ApiError", "Conflict", "Forbidden", "Kube", "NotFound", "Object"]
 
@@ -27,6 +28,10 @@ Object = dict[str, Any]
 
 PAGE = 500
 """Objects in one answer to a list."""
+PATIENCE = 30.0
+"""Seconds for which a request that changes nothing is asked again, as the API server says when."""
+ONCE_MORE = 0.2
+"""Seconds after which a request that changes nothing is asked once more, when its connection broke."""
 _NO_LOG = ("is waiting to start", "previous terminated container")
 """What the kubelet says, with 400, where a container has not written the log that is asked for."""
 PATCHES = {
@@ -40,8 +45,9 @@ class Kube:
     """Talks to one API server.
 
     Every method raises `Refused` when we are not let in (`Forbidden`: we lack a right), `Unreachable` when the API
-    server does not answer or cannot now (the one wait loop rides that out; nothing is repeated here), `NotFound`,
-    `Conflict`, and `ApiError` for any other refusal.
+    server does not answer or cannot now (the one wait loop rides that out), `NotFound`, `Conflict`, and `ApiError` for
+    any other refusal. Only what changes nothing is repeated here: after a broken connection once, and when the API
+    server is busy and says for how long.
     """
 
     def __init__(
@@ -114,8 +120,15 @@ class Kube:
         asked = Asked("list", resource, namespace)
         found: list[Object] = []
         query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
+        begun_anew = False
         while True:
-            page = self._json("GET", asked, params={key: value for key, value in query.items() if value})
+            try:
+                page = self._json("GET", asked, params={key: value for key, value in query.items() if value})
+            except Expired:
+                if begun_anew or not found:
+                    raise
+                found, query["continue"], begun_anew = [], "", True
+                continue
             found += page.get("items") or []
             query["continue"] = (page.get("metadata") or {}).get("continue") or ""
             if not query["continue"]:
@@ -207,12 +220,28 @@ class Kube:
         return json.loads(self._call(method, asked, **request).content)  # type: ignore[no-any-return]
 
     def _call(self, method: str, asked: Asked | AskedPath, *, reads: bool = False, **request: Any) -> httpx.Response:
-        """The answer. `reads`: it changes nothing, whatever its method is."""
+        """The answer. `reads`: it changes nothing, whatever its method is, so that it may be asked again."""
         reads = reads or method == "GET"
         if self._read_only and not reads:
             raise BadSettings(
                 f"a run that only reads does not {asked}", source="read_only", do="leave --read-only away"
             )
+        patience, again = PATIENCE, True
+        while True:
+            try:
+                return self._once(method, asked, **request)
+            except Broken:
+                if not reads or not again:
+                    raise
+                again, seconds = False, ONCE_MORE
+            except Busy as error:
+                patience -= error.after
+                if not reads or patience < 0:
+                    raise
+                seconds = error.after
+            pause(seconds)
+
+    def _once(self, method: str, asked: Asked | AskedPath, **request: Any) -> httpx.Response:
         status, began = 0, time.monotonic()
         try:
             response = self._send(method, asked.path, **request)

@@ -33,6 +33,22 @@ class Conflict(ApiError):
     """The object exists already, has changed, or is another one of the same name."""
 
 
+class Busy(Unreachable):
+    """It says when to ask again: `after` so many seconds."""
+
+    def __init__(self, line: str, *, after: float, source: str, do: str) -> None:
+        super().__init__(line, source=source, do=do)
+        self.after = after
+
+
+class Broken(Unreachable):
+    """The connection broke or did not come about: another may go to another of its servers."""
+
+
+class Expired(Unreachable):
+    """What a list was to be continued from is too old (410): it has to begin anew."""
+
+
 class Forbidden(Refused):
     """We are let in and lack a right: `rule` is the RBAC rule that would give it."""
 
@@ -53,6 +69,8 @@ class Server(NamedTuple):
         return f"the API server {self.url} ({self.who})"
 
 
+WEBHOOK = "failed calling webhook"
+"""A 500 of an admission webhook's making: it does not pass while the API server is well."""
 TRANSIENT = frozenset({408, 410, 429, *range(500, 600)})
 """Asked again a little later, the answer may be another: not now, no list from then, too many requests."""
 
@@ -70,8 +88,9 @@ def unreachable(server: Server, error: httpx.HTTPError, timeout: float) -> Unrea
             line = f"{server} cannot be reached: {why(error)}"
         case _:
             line = f"{server} breaks the connection: {why(error)}"
+    passing = not isinstance(error, httpx.TimeoutException | httpx.ProxyError)
     do = f"check the way there from this machine, VPN and proxy: {server.kubectl} version"
-    return Unreachable(masked(line), source=server.source, do=do)
+    return (Broken if passing else Unreachable)(masked(line), source=server.source, do=do)
 
 
 def failure(server: Server, asked: Asked | AskedPath, response: httpx.Response) -> Exception | None:
@@ -82,11 +101,14 @@ def failure(server: Server, asked: Asked | AskedPath, response: httpx.Response) 
     of_kubernetes = body is not None and body.get("kind") == "Status"
     if status in TRANSIENT:
         said = _said(body) if of_kubernetes else response.reason_phrase or "no Kubernetes answer"
-        return Unreachable(
-            f"{server} cannot answer now ({status}): {said}",
-            source=server.source,
-            do=f"look at its health: {server.kubectl} get --raw /readyz",
-        )
+        if status >= 500 and WEBHOOK in said:
+            return NotJudged(Reason.ADMISSION, f"{asked} was not admitted: {said}", source=server.source)
+        line = f"{server} cannot answer now ({status}): {said}"
+        do = f"look at its health: {server.kubectl} get --raw /readyz"
+        after = response.headers.get("Retry-After", "")
+        if after.isascii() and after.isdigit():
+            return Busy(line, after=float(after), source=server.source, do=do)
+        return (Expired if status == 410 else Unreachable)(line, source=server.source, do=do)
     if status == 401:
         return Refused(
             f"the API server {server.url} refused the credentials of {server.who} (401): they are expired or revoked",

@@ -17,6 +17,11 @@ GONE = 60.0
 """Seconds after which an API server that does not answer is no longer ridden out."""
 
 
+def pause(seconds: float) -> None:
+    """Let `seconds` go by, since the other side asked for them. Whoever waits for something uses `Wait.until`."""
+    time.sleep(seconds)
+
+
 class Watcher(Protocol):
     """Is told how a wait goes on: see `seatrial.progress`."""
 

@@ -147,6 +147,19 @@ def test_pages_are_one_list(tmp_path, record):
     ]
 
 
+def test_a_list_whose_continuation_has_expired_begins_anew(tmp_path, record):
+    first = answer(200, json.dumps({"items": [{"n": 1}], "metadata": {"continue": "more"}}))
+    old = status(410, "Expired", "The provided continue parameter is too old")
+    last = answer(200, json.dumps({"items": [{"n": 1}, {"n": 2}], "metadata": {}}))
+    with Scripted(first, old, last, first, old) as server:
+        config = write_config(tmp_path / "config", server.url, {"token": TOKEN})
+        with Kube.connect(config, "prod", record=record) as kube:
+            assert kube.list(PODS, "models") == [{"n": 1}, {"n": 2}]
+            assert "continue" not in server.asked[-1].path
+            with pytest.raises(Unreachable, match=r"\(410\): The provided continue parameter is too old"):
+                kube.list(PODS, "models")
+
+
 def test_logs(tmp_path, record):
     waits = status(400, "BadRequest", 'container "main" in pod "x" is waiting to start: ContainerCreating')
     unnamed = status(400, "BadRequest", "a container name must be specified for pod x, choose one of: [a b]")

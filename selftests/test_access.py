@@ -1,0 +1,227 @@
+"""Ways to a cluster that are hard to go: API servers that stumble, credentials that end, rights that are few."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from api_server import TOKEN, Api
+from kube_proxy import Exchange, KubeProxy, closed, cut, hang, said
+
+from seatrial.kube import Forbidden, Kube
+from seatrial.record import Record, events
+from seatrial.resources import CONFIG_MAPS, NAMESPACES, PODS
+from seatrial.run import Run
+from seatrial.verdict import NotJudged, Reason, Refused, Unreachable
+from seatrial.wait import Wait
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """One API server with the namespace models and three ConfigMaps in it."""
+    with Api(tmp_path_factory.mktemp("api")) as api:
+        record = Record(Run("t5k2m9x7", tmp_path_factory.mktemp("record")))
+        with Kube.connect(api.config, "sandbox", record=record) as kube:
+            kube.create(NAMESPACES, {"metadata": {"name": "models"}})
+            for name in "abc":
+                kube.create(CONFIG_MAPS, {"metadata": {"name": name}}, "models")
+        record.close()
+        yield api
+
+
+@pytest.fixture
+def proxy(api: Api) -> Iterator[KubeProxy]:
+    """What stands between the client and that server."""
+    with KubeProxy(api.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[Record]:
+    record = Record(Run("t5k2m9x7", tmp_path / "run"))
+    yield record
+    record.close()
+
+
+@pytest.fixture
+def kube(api: Api, proxy: KubeProxy, record: Record, tmp_path: Path) -> Iterator[Kube]:
+    """A client that goes through the proxy and gives up an answer after a second."""
+    config = proxy.kubeconfig(api.config, tmp_path / "kubeconfig")
+    with Kube.connect(config, "sandbox", record=record, timeout=1) as kube:
+        yield kube
+
+
+def there(kube: Kube, name: str) -> bool:
+    assert any(one["metadata"]["name"] == name for one in kube.list(CONFIG_MAPS, "models")), f"no {name} yet"
+    return True
+
+
+def test_an_api_server_that_goes_away_in_mid_wait_and_comes_back(kube: Kube, proxy: KubeProxy) -> None:
+    """Refused connections, cut and hanging answers, refusals: whatever passes is ridden out."""
+    for name, trouble in {
+        "hangs": lambda: proxy.on("^GET", hang, times=1),
+        "closes": lambda: proxy.on("^GET", closed, times=3),
+        "breaks off": lambda: proxy.on("^GET", cut(300), times=3),
+        "is overloaded": lambda: proxy.on("^GET", said(429, "TooManyRequests", "later", Retry_After="1"), times=1),
+        "is not ready": lambda: proxy.on("^GET", said(503, "ServiceUnavailable", "starting"), times=2),
+    }.items():
+        trouble()
+        assert Wait().until(lambda: there(kube, "a"), 20, what=name)
+
+    def back_soon() -> None:
+        with proxy.gone():
+            away.set()
+            threading.Event().wait(0.7)
+
+    away, looks = threading.Event(), []
+    thread = threading.Thread(target=back_soon)
+    thread.start()
+    away.wait(5)
+
+    def look() -> bool:
+        looks.append(1)
+        return there(kube, "a")
+
+    assert Wait().until(look, 20, what="an object")
+    assert len(looks) > 1
+    thread.join()
+
+
+def test_an_api_server_that_stays_away_is_one_line(kube: Kube, proxy: KubeProxy) -> None:
+    """After the minute, times the run's factor, and not at the timeout of what was waited for."""
+    with proxy.gone(), pytest.raises(Unreachable) as caught:
+        Wait(factor=0.02).until(lambda: there(kube, "a"), 60 / 0.02, what="an object")
+    assert caught.value.reason is Reason.UNREACHABLE
+    assert str(caught.value) == f"the API server {proxy.url} (context sandbox) cannot be reached: connection refused"
+    assert caught.value.do.startswith("check the way there from this machine, VPN and proxy: kubectl ")
+
+
+def test_a_busy_api_server_is_asked_again_when_it_says(kube: Kube, proxy: KubeProxy, tmp_path: Path) -> None:
+    busy = proxy.on("^GET", said(429, "TooManyRequests", "try again later", Retry_After="1"), times=2)
+    assert kube.get(CONFIG_MAPS, "a", "models")
+    assert busy.hits == 2
+    asked = [one for one in events(tmp_path / "run") if one["kind"] == "kube"]
+    assert [one["status"] for one in asked] == [429, 429, 200]
+    assert asked[-1]["time"] - asked[0]["time"] >= 2
+
+
+def test_a_busy_api_server_that_asks_for_too_much_patience(kube: Kube, proxy: KubeProxy) -> None:
+    busy = proxy.on("^GET", said(429, "TooManyRequests", "try again later", Retry_After="600"))
+    with pytest.raises(Unreachable, match=r"cannot answer now \(429\): try again later"):
+        kube.get(CONFIG_MAPS, "a", "models")
+    assert busy.hits == 1
+
+
+def test_what_changes_something_is_never_repeated(kube: Kube, proxy: KubeProxy) -> None:
+    made = {"metadata": {"name": "d"}}
+    for trouble in (said(429, "TooManyRequests", "later", Retry_After="0"), closed):
+        rule = proxy.on("^POST", trouble)
+        with pytest.raises(Unreachable):
+            kube.create(CONFIG_MAPS, made, "models")
+        assert rule.hits == 1
+
+
+def test_a_log_that_is_cut_is_read_again(kube: Kube, proxy: KubeProxy) -> None:
+    text = "".join(f"line {number}\n" for number in range(100))
+
+    def whole(exchange: Exchange) -> None:
+        exchange.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")
+        exchange.say(f"{len(text):x}\r\n{text}\r\n0\r\n\r\n".encode())
+
+    def half(exchange: Exchange) -> None:
+        exchange.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")
+        exchange.say(f"{len(text):x}\r\n{text[:50]}".encode())
+
+    proxy.on("/pods/x/log", whole)
+    cuts = proxy.on("/pods/x/log", half, times=1)
+    assert kube.logs("x", "models") == text
+    assert cuts.hits == 1
+    proxy.on("/pods/x/log", half)
+    with pytest.raises(Unreachable, match="breaks the connection"):
+        kube.logs("x", "models")
+
+
+def test_a_right_that_is_taken_in_mid_run_is_named(kube: Kube, proxy: KubeProxy) -> None:
+    line = 'configmaps is forbidden: User "jane" cannot list resource "configmaps" in API group ""'
+    proxy.on("/configmaps", said(403, "Forbidden", line))
+    with pytest.raises(Forbidden) as caught:
+        Wait().until(lambda: there(kube, "a"), 20, what="an object")
+    assert caught.value.rule == '{apiGroups: [""], resources: ["configmaps"], verbs: ["list"]}'
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (403, 'pods "x" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false'),
+        (403, 'admission webhook "validate.kyverno.svc" denied the request: label team is required'),
+        (500, 'Internal error occurred: failed calling webhook "x": no endpoints available for service "webhook"'),
+    ],
+)
+def test_what_is_not_admitted(kube: Kube, proxy: KubeProxy, code: int, message: str) -> None:
+    proxy.on("^POST .*/pods", said(code, "Forbidden", message))
+    with pytest.raises(NotJudged) as caught:
+        kube.create(PODS, {"metadata": {"name": "x"}}, "models")
+    assert caught.value.reason is Reason.ADMISSION
+    assert message in caught.value.line
+
+
+# -- credentials ------------------------------------------------------------------------------------------------------
+
+PLUGIN = """
+import json, pathlib, sys
+count = pathlib.Path(sys.argv[1])
+turn = int(count.read_text()) + 1 if count.exists() else 1
+count.write_text(str(turn))
+status = {{"token": f"short-lived-{{turn}}", "expirationTimestamp": {expiry!r}}}
+print(json.dumps({{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}}))
+"""
+
+
+def short_lived(proxy: KubeProxy, api: Api, tmp_path: Path) -> tuple[str, set[str]]:
+    """A kubeconfig whose plug-in says that its tokens last, and the tokens that the server has stopped to take."""
+    ended: set[str] = set()
+
+    def check(exchange: Exchange) -> None:
+        if exchange.spoken.header("authorization").removeprefix("Bearer ") in ended:
+            said(401, "Unauthorized", "Unauthorized")(exchange)
+        else:
+            exchange.pass_on(replaced={"Authorization": f"Bearer {TOKEN}"})
+
+    proxy.on("", check)
+    lasts = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    run = {"command": sys.executable, "args": ["-c", PLUGIN.format(expiry=lasts), str(tmp_path / "count")]}
+    exec_ = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", **run}
+    return proxy.kubeconfig(api.config, tmp_path / "exec", exec=exec_), ended
+
+
+def test_a_token_that_ends_in_mid_run_is_fetched_again(
+    proxy: KubeProxy, api: Api, record: Record, tmp_path: Path
+) -> None:
+    """Whatever its plug-in says: it was revoked. In the middle of a wait, and of a create."""
+    config, ended = short_lived(proxy, api, tmp_path)
+    with Kube.connect(config, "sandbox", record=record) as kube:
+        assert there(kube, "a")
+        ended |= {f"short-lived-{turn}" for turn in range(1, 4)}
+        assert (tmp_path / "count").read_text() < "4"
+        (tmp_path / "count").write_text("3")
+        assert Wait().until(lambda: there(kube, "a"), 20, what="an object")
+        assert kube.create(CONFIG_MAPS, {"metadata": {"generateName": "e-"}}, "models")
+        ended |= {f"short-lived-{turn}" for turn in range(100)}
+        with pytest.raises(Refused) as caught:
+            Wait().until(lambda: there(kube, "a"), 20, what="an object")
+    assert "refused the credentials of context sandbox (401): they are expired or revoked" in str(caught.value)
+    assert "short-lived-" not in json.dumps(list(events(tmp_path / "run")))
+
+
+def test_a_plugin_that_is_missing(proxy: KubeProxy, api: Api, record: Record, tmp_path: Path) -> None:
+    exec_ = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin", "interactiveMode": "Never"}
+    with pytest.raises(Refused) as caught:
+        Kube.connect(proxy.kubeconfig(api.config, tmp_path / "exec", exec=exec_), "sandbox", record=record)
+    assert "the credential plug-in of context sandbox gives no credentials: " in str(caught.value)
+    assert "no-such-plugin" in str(caught.value)
+    assert "\n" not in str(caught.value)
