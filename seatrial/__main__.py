@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seatrial import docs, doctor, options, rbac
+from seatrial import docs, doctor, options, rbac, sweep
 from seatrial.settings import Settings
 from seatrial.verdict import BadSettings
 
@@ -34,6 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     roles.add_argument("--run", metavar="ID", help="not the latest")
     told = "write docs/checks.md, docs/settings.md and docs/rbac.yaml"
     commands.add_parser("docs", help=told, description=told)
+    told = "show what runs have left, and remove it with --delete: what is expired, or all of one run"
+    clean = _with_settings(commands.add_parser("sweep", help=told, description=told, allow_abbrev=False))
+    clean.add_argument("--run", metavar="ID", default="", help="of the run with this id, from any machine")
+    clean.add_argument("--delete", action="store_true", help="remove it; without this it is only shown")
+    clean.add_argument("--force", action="store_true", help="with --run: although that run may be alive")
     given = parser.parse_args(arguments)
     if not __debug__:
         parser.error("python -O takes the assertions away that judge a deployment; run without it")
@@ -42,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given.command == "rbac":
             return rbac.of_run(Settings.load(vars(given), os.environ, Path.cwd()), given.run)
+        if given.command == "sweep":
+            wanted = sweep.Wanted(given.run, given.delete, given.force)
+            return sweep.sweep(wanted, vars(given), os.environ, Path.cwd())
         return doctor.examine(vars(given), os.environ, Path.cwd())
     except BadSettings as error:
         parser.error(f"{error.line} ({error.source}); {error.do}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,8 @@ def hold(directory: Path) -> IO[str]:
     """Say that the run with this record goes on, until the result is closed or this process ends."""
     lock = (directory / _LOCK).open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.write(socket.gethostname())
+    lock.flush()
     return lock
 
 
@@ -27,6 +30,8 @@ def goes_on(directory: Path) -> bool | None:
     if not path.exists():
         return None
     with path.open() as lock:
+        if lock.read() != socket.gethostname():  # a record that was brought here, or is on a disk of several machines
+            return None
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -26,14 +26,14 @@ def markers(config: pytest.Config, items: Iterable[pytest.Item]) -> frozenset[st
 
 def remember(config: pytest.Config, trial: Trial) -> None:
     """At the end of a run, for the next one."""
-    if config.cache is not None:
+    if getattr(config, "cache", None) is not None:
         by_hand = trial.settings.source("expect").startswith(("--", "the run"))
         expect = trial.settings.expect.data() if by_hand else None
         config.cache.set(_KEY, {"markers": sorted(trial.declared), "expect": expect})
 
 
 def _remembered(config: pytest.Config) -> dict[str, Any]:
-    if not config.getoption("lf", False) or config.cache is None:
+    if not config.getoption("lf", False) or getattr(config, "cache", None) is None:
         return {}
     found = config.cache.get(_KEY, {})
     return found if isinstance(found, dict) else {}

@@ -70,9 +70,10 @@ class Lease:
         kube.close()
 
     def _described(self, lease: Object, now: datetime) -> str:
-        run, seconds = run_of(lease), (now - renewed(lease)).total_seconds()
-        if is_fresh(lease, now):
-            host = (lease.get("spec") or {}).get("holderIdentity", "")
+        spec = lease.get("spec") or {}
+        run, renewed, host = run_of(lease), spec.get("renewTime"), spec.get("holderIdentity", "")
+        seconds = (now - _time(renewed)).total_seconds()
+        if is_fresh(renewed, now):
             return f"another run is alive: {run} on {host}, seen {max(0.0, seconds):.0f} s ago"
         return f"run {run} was killed about {seconds / 60:.0f} min ago, what it left is removed by: {self.sweep(run)}"
 
@@ -83,20 +84,18 @@ class Lease:
         return made
 
 
-def renewed(lease: Object) -> datetime:
-    """When it was renewed last, by the API server's clock as its run knew it."""
-    spec = lease.get("spec") or {}
-    return datetime.fromisoformat((spec.get("renewTime") or _NEVER).replace("Z", "+00:00"))
-
-
-def is_fresh(lease: Object, now: datetime) -> bool:
-    """Whether its run is alive."""
-    return now - renewed(lease) < FRESH
+def is_fresh(renewed: str | None, now: datetime) -> bool:
+    """Whether the run is alive whose Lease was `renewed` then (RFC 3339), `now` by the API server's clock."""
+    return now - _time(renewed) < FRESH
 
 
 def run_of(lease: Object) -> str:
     """The run's id."""
     return str((lease["metadata"].get("labels") or {}).get(ours.RUN, ""))
+
+
+def _time(renewed: str | None) -> datetime:
+    return datetime.fromisoformat((renewed or _NEVER).replace("Z", "+00:00"))
 
 
 def _micro(time: datetime) -> str:

@@ -7,14 +7,15 @@ An object of ours has our labels, an expiry, and a name that ends with the run's
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from seatrial.journal import Entry
-from seatrial.kube import ApiError, Conflict, Kube, NotFound, Object
-from seatrial.resources import Asked, Resource
+from seatrial.kube import ApiError, Conflict, Forbidden, Kube, NotFound, Object
+from seatrial.resources import LEASES, PODS, SECRETS, Asked, Resource
 from seatrial.run import Run
 from seatrial.trial import Trial
 from seatrial.verdict import NotJudged, Refused, Unreachable
@@ -24,6 +25,8 @@ SEATRIAL = "seatrial"
 SELECTOR = f"{MANAGED_BY}={SEATRIAL}"
 """Selects what any run of ours has made."""
 
+KINDS = (PODS, SECRETS, LEASES)
+"""Of the objects that runs of ours make themselves."""
 KIND = "object"
 """Of the journal's entries."""
 
@@ -91,9 +94,10 @@ def create(kube: Kube, trial: Trial, resource: Resource, manifest: Object, *, pa
 def remove(kube: Kube, trial: Trial, resource: Resource, made: Object) -> None:
     """Ask for the removal of what `create` returned, for fixtures: raises nothing and does not wait.
 
-    Whether it is gone is seen at the end of the run, by `settle`; after a signal nothing is done here.
+    Whether it is gone is seen at the end of the run, by `settle`; after a signal, and with ``--keep``, nothing is done
+    here.
     """
-    if trial.interrupted:
+    if trial.interrupted or trial.keep:
         return
     try:
         kube.delete(resource, made)
@@ -113,9 +117,9 @@ def settle(kube: Kube, trial: Trial, entry: Entry, *, patience: Patience = PATIE
         found = _looked_for(kube, trial, entry, patience.looked_for)
     if found is None:
         return []
-    run = (found["metadata"].get("labels") or {}).get(RUN)
-    if run != trial.run.id:
-        raise LookupError(f"it is not of this run ({RUN}: {run}), and stays")
+    label, value = entry.how.get("label") or (RUN, trial.run.id)
+    if (is_ := (found["metadata"].get("labels") or {}).get(label)) != value:
+        raise LookupError(f"it is not of this run ({label}: {is_}), and stays")
     uid = found["metadata"]["uid"]
     with suppress(NotFound, Conflict):  # gone meanwhile, the name perhaps taken by another
         kube.delete(_resource(entry), found)
@@ -129,6 +133,43 @@ def settle(kube: Kube, trial: Trial, entry: Entry, *, patience: Patience = PATIE
     except AssertionError:
         return [terminating(kube, entry.name, found, patience.overdue)] if (found := _find(kube, entry)) else []
     return []
+
+
+def find(kube: Kube, namespaces: Iterable[str]) -> Iterator[Entry]:
+    """The finder: every object with our labels, of any run, in all namespaces, or in those where we may look.
+
+    Raises `Refused` at the end if there is a kind that could be looked for nowhere.
+    """
+    refused = None
+    for resource in KINDS:
+        try:
+            objects = kube.list(resource, labels=SELECTOR, empty_ok=True)
+        except Forbidden as everywhere:
+            objects = []
+            try:
+                for namespace in namespaces:
+                    objects += kube.list(resource, namespace, labels=SELECTOR, empty_ok=True)
+            except Forbidden as here:
+                refused = here
+            if not namespaces:
+                refused = everywhere
+        yield from (entry_of(kube, resource, one) for one in objects)
+    if refused is not None:
+        raise refused
+
+
+def entry_of(kube: Kube, resource: Resource, one: Object, **how: Any) -> Entry:
+    """The journal entry of an object that exists, for its removal."""
+    metadata = one["metadata"]
+    found = _entry(kube, resource, one)
+    found.how.update(answered=True, run=(metadata.get("labels") or {}).get(RUN, ""), **how)
+    if expires := (metadata.get("annotations") or {}).get(EXPIRES):
+        found.how["expires"] = expires
+    if metadata.get("deletionTimestamp"):
+        found.how["ending"] = True
+    if resource == LEASES:
+        found.how["renewed"] = (one.get("spec") or {}).get("renewTime")
+    return found
 
 
 def terminating(kube: Kube, shown: str, one: Object, overdue: float = PATIENCE.overdue) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 _EPOCH = 1_577_836_800  # 2020-01-01: six base-36 digits of seconds last until 2089
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 CONTROLLER = "main"
+_DAY = 86_400  # by which clocks may differ
+_NAMED = re.compile(r"(?:^|[^a-z0-9-])seatrial-(?:[a-z0-9-]+-)?([0-9a-z]{8})$")
 
 
 def new_id(now: float | None = None) -> str:
@@ -24,9 +27,15 @@ def new_id(now: float | None = None) -> str:
 
 def started(run_id: str) -> float:
     """When the run with this id began, in seconds since 1970; ValueError if it is no run id."""
-    if len(run_id) != 8:
+    if len(run_id) != 8 or not set(run_id) <= set(_DIGITS):
         raise ValueError(f"{run_id!r} is no run id")
     return _EPOCH + int(run_id[:6], 36)
+
+
+def run_in(name: str) -> str:
+    """The id of the run that the name of a thing of ours, ``seatrial-<what>-<run>``, ends with; empty if it is none."""
+    found = _NAMED.search(name)
+    return found[1] if found and started(found[1]) < time.time() + _DAY else ""
 
 
 @dataclass(frozen=True)

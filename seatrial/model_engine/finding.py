@@ -1,0 +1,59 @@
+"""Finds what runs of ours have left of their endpoints, of any run: in the gateway's list, and in the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seatrial import connect, ours
+from seatrial.journal import Entry
+from seatrial.model_engine import site as sites
+from seatrial.model_engine.ledger import instructions
+from seatrial.model_engine.objects import KINDS
+from seatrial.model_engine.sight import Sight
+from seatrial.run import run_in
+from seatrial.trial import Trial
+from seatrial.verdict import Refused
+
+ENDPOINTS = "endpoints"
+LABEL = "endpoint_name"
+
+
+def endpoints(trial: Trial) -> Iterator[Entry]:
+    """The gateway's endpoints that are called as ours are; they are removed through the gateway."""
+    with sites.opened(trial) as site:
+        for one in site.engine.endpoints():
+            name = str(one.get("name", ""))
+            if run_in(name):
+                found = str(one.get("id", ""))
+                yield Entry(
+                    "endpoint",
+                    name,
+                    {"id": found, "answered": True, "type": instructions(Sight(site, name, found), found)},
+                )
+
+
+def objects(trial: Trial) -> Iterator[Entry]:
+    """What the product made in the cluster for an endpoint of ours, for the case that it does not remove it."""
+    target = connect.target(trial)
+    if not target.has_cluster:
+        return
+    with connect.kube(trial.settings, target, trial.record) as kube:
+        for resource in KINDS:
+            if not kube.serves(resource):
+                continue
+            try:
+                found = kube.list(resource, labels=LABEL, empty_ok=True)
+            except Refused:
+                namespace = trial.settings.endpoint_namespace
+                if namespace is None:
+                    raise
+                found = kube.list(resource, namespace, labels=LABEL, empty_ok=True)
+            for one in found:
+                name = one["metadata"]["labels"][LABEL]
+                if not run_in(name):
+                    continue
+                entry = ours.entry_of(kube, resource, one, label=[LABEL, name], after=name, by=ENDPOINTS)
+                entry.how["run"] = run_in(name)
+                if one["metadata"].get("ownerReferences"):
+                    entry.how["owned"] = True
+                yield entry

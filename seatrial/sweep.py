@@ -1,0 +1,263 @@
+"""``python -m seatrial sweep``: removes what runs have left, by names and labels, and by a journal where it is here.
+
+Somebody else's objects are never touched, nor those of runs that live, or of whom nobody can say whether they do.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from seatrial import alive, cleanup, connect
+from seatrial.cleanup import Settled
+from seatrial.journal import Entry, open_entries
+from seatrial.kube import Kube
+from seatrial.lease import is_fresh
+from seatrial.mask import masked
+from seatrial.record import Record, events
+from seatrial.run import Run, new_id, run_in, started
+from seatrial.settings import Settings
+from seatrial.systems import Systems
+from seatrial.trial import Trial
+from seatrial.verdict import BadSettings, NotJudged, Refused
+
+CLEAN, LEFT, USAGE = 0, 3, 4
+LONGEST = 120.0
+"""Seconds for the removals of one run."""
+GONE_WITHIN = 15.0
+"""Seconds until what goes with something that was removed must have gone."""
+ANSWERED = 120.0
+"""Seconds after a run's last event: a create that was sent by then has come to an end."""
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks for: all expired runs, or the one with an id."""
+
+    run: str = ""
+    delete: bool = False
+    force: bool = False
+
+
+@dataclass
+class Left:
+    """What there is of a run. `state`: ``alive``, ``killed``, ``ended``, ``unknown``; `expires`: seconds since 1970."""
+
+    run: str
+    entries: dict[Key, Entry] = field(default_factory=dict)
+    expires: float = 0.0
+    state: str = "unknown"
+    directory: Path | None = None
+
+    def describe(self, now: float) -> str:
+        """One line: the run, its age, whether it lives."""
+        expired = "expired" if now >= self.expires else f"expires in {_duration(self.expires - now)}"
+        return f"run {self.run}, {_duration(now - started(self.run))} old, {self.state}, {expired}"
+
+    def why_not(self, wanted: Wanted, now: float) -> str:
+        """Why it is not touched; empty if it may be."""
+        if self.state == "alive" and not (wanted.run and wanted.force):
+            return "it is alive" + ("; --force takes it all the same" if wanted.run else "")
+        if now >= self.expires or (self.state in ("killed", "ended") and wanted.run):
+            return ""
+        if not wanted.run:
+            return f"it is not expired; if it is over: --run {self.run}"
+        return "" if wanted.force else "nobody can say whether it is over; if it is: --force"
+
+
+def sweep(
+    wanted: Wanted,
+    options: Mapping[str, Any],
+    environ: Mapping[str, str],
+    cwd: Path,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Look, say what there is, remove it if that is wanted; the exit code."""
+    try:
+        if wanted.run:
+            started(wanted.run)
+        settings = Settings.load(options, environ, cwd)
+        with tempfile.TemporaryDirectory(prefix="seatrial-sweep-") as directory, ExitStack() as stack:
+            record = Record(Run(new_id(), Path(directory)))
+            stack.callback(record.close)
+            trial = Trial(Run(new_id(), Path(directory)), settings, record, writes=wanted.delete)
+            target = connect.target(trial)
+            say(f"target {target.describe()}")
+            kube = stack.enter_context(connect.kube(settings, target, record)) if target.has_cluster else None
+            if kube is not None:
+                kube.version()
+            return _Sweep(wanted, trial, kube, Systems(), say).do()
+    except ValueError as error:
+        say(str(error))
+        return USAGE
+    except NotJudged as error:
+        source = f" ({error.source})" if error.source else ""
+        say(masked(f"{error.line}{source}{f'; {error.do}' if error.do else ''}"))
+        return USAGE if isinstance(error, BadSettings) else LEFT
+
+
+@dataclass
+class _Sweep:
+    wanted: Wanted
+    trial: Trial
+    kube: Kube | None
+    systems: Systems
+    say: Callable[[str], None]
+    troubles: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    """By finder: why it could not look, and whether that is because we may not."""
+    by_journal: bool = False
+    code: int = CLEAN
+
+    def do(self) -> int:
+        runs = self.runs()
+        for what, (why, refused) in self.troubles.items():
+            self.say(f"not looked for {what}: {why}")
+            if not (refused and self.by_journal):  # where we may not look, the journal is as good
+                self.code = LEFT
+        for one in runs:
+            self.say(one.describe(self._now()))
+            why_not = one.why_not(self.wanted, self._now())
+            if self.wanted.delete and not why_not:
+                self.remove(one)
+                continue
+            for entry in one.entries.values():
+                self.say(f"  {entry.kind} {entry.name}")
+            self.say(f"  not touched: {why_not}" if why_not else "  to remove it: the same command with --delete")
+            if self.wanted.run or not why_not:
+                self.code = LEFT
+        if self.code == CLEAN:
+            self.say(f"nothing {f'of run {self.wanted.run}' if self.wanted.run else 'expired'} is left")
+        return self.code
+
+    def runs(self) -> list[Left]:
+        """Every run of which there is something, the oldest first."""
+        found: dict[str, Left] = {}
+        if self.wanted.run:
+            found[self.wanted.run] = self._by_journal(self.wanted.run)
+        for entry in self._find():
+            run = run_of(entry)
+            if not self.wanted.run or run == self.wanted.run:
+                one = found.setdefault(run, Left(run))
+                known = one.entries.get((entry.kind, entry.name))
+                how = {**(known.how if known else {}), **entry.how}
+                one.entries[entry.kind, entry.name] = Entry(entry.kind, entry.name, how)
+        for one in found.values():
+            self._judge(one)
+        return sorted((one for one in found.values() if one.entries), key=lambda one: one.run)
+
+    def remove(self, one: Left) -> None:
+        """The product's things through the product, then what that left."""
+        with tempfile.TemporaryDirectory(prefix="seatrial-sweep-") as elsewhere:
+            run = Run(one.run, one.directory or Path(elsewhere), "sweep")
+            record = Record(run)
+            trial = replace(self.trial, run=run, record=record)
+            settled = Settled()
+            every = one.entries.values()
+            self._settle(trial, settled, [entry for entry in every if "after" not in entry.how])
+            left = {entry.name for entry in settled.left}
+            rest = [entry for entry in every if "after" in entry.how and not entry.how.get("owned")]
+            waiting = [entry for entry in rest if entry.how["after"] in left or entry.how["by"] in self.troubles]
+            settled.left |= dict.fromkeys(waiting, "what it belongs to could not be removed")
+            self._settle(trial, settled, [entry for entry in rest if entry not in waiting])
+            self._look_again(one, settled)
+            record.close()
+        for entry in settled.gone:
+            self.say(f"  gone: {entry.kind} {entry.name}")
+        for line in settled.terminating:
+            self.say(f"  ending: {line}")
+        for entry, why in settled.left.items():
+            self._left(f"  LEFT BEHIND: {entry.kind} {entry.name}: {why}")
+            for line in entry.how.get("type", "").splitlines():
+                self.say(f"    type  {line}")
+
+    def _settle(self, trial: Trial, settled: Settled, entries: list[Entry]) -> None:
+        cleanup.settle(trial, entries, self.systems.cleaners, settled, LONGEST)
+
+    def _look_again(self, one: Left, settled: Settled) -> None:
+        """What is found once more, and was not removed by itself, was to go with something that was."""
+        known = {(entry.kind, entry.name) for entry in (*settled.gone, *settled.left)}
+
+        def nothing() -> None:
+            found = [entry for entry in self._find() if run_of(entry) == one.run and not entry.how.get("ending")]
+            again[:] = [entry for entry in found if (entry.kind, entry.name) not in known]
+            assert not again, "something is there still"
+
+        again: list[Entry] = []
+        if any(entry.how.get("owned") for entry in one.entries.values()):
+            try:
+                self.trial.wait.until(nothing, GONE_WITHIN, what=f"the rest of run {one.run} gone", fixed=True)
+            except AssertionError:
+                settled.left |= dict.fromkeys(again, "what it belonged to is gone, it is not")
+
+    def _find(self) -> list[Entry]:
+        entries = []
+        for what, finder in self.systems.finders.items():
+            self.troubles.pop(what, None)
+            try:
+                for entry in finder(self.trial):
+                    entries.append(entry)  # one by one: what it gave before it raised counts
+            except NotJudged as error:
+                line = masked(f"{error.line}{f'; {error.do}' if error.do else ''}")
+                self.troubles[what] = line, isinstance(error, Refused)
+            except Exception as error:
+                self.troubles[what] = masked(str(error) or type(error).__name__).splitlines()[0], False
+        return [entry for entry in entries if run_of(entry)]
+
+    def _by_journal(self, run: str) -> Left:
+        """What the run's record says, if it is here."""
+        directory = self.trial.settings.record_directory / run
+        if not directory.is_dir():
+            return Left(run)
+        happened = list(events(directory))
+        self.by_journal = True
+        entries = {(entry.kind, entry.name): entry for entry in open_entries(happened)}
+        if happened and time.time() - happened[-1]["time"] > ANSWERED:
+            entries = {key: Entry(*key, {"answered": True, **entry.how}) for key, entry in entries.items()}
+        return Left(run, entries, directory=directory)
+
+    def _judge(self, one: Left) -> None:
+        """Whether it lives, and when it expires."""
+        told = [entry.how["expires"] for entry in one.entries.values() if entry.how.get("expires")]
+        own = replace(self.trial, run=Run(one.run, Path())).expires
+        one.expires = max(
+            (datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp() for when in told), default=own
+        )
+        here = alive.goes_on(self.trial.settings.record_directory / one.run)
+        now = datetime.fromtimestamp(self._now(), UTC)
+        leases = [is_fresh(entry.how["renewed"], now) for entry in one.entries.values() if "renewed" in entry.how]
+        if here is not None:
+            over = (self.trial.settings.record_directory / one.run / "run.json").exists()
+            one.state = "alive" if here else "ended" if over else "killed"
+        elif leases:
+            one.state = "alive" if any(leases) else "killed"
+        if self._now() >= one.expires:  # nothing that was sent by then can come to anything any more
+            for entry in one.entries.values():
+                entry.how.pop("unbuilt", None)
+                entry.how["answered"] = True
+
+    def _now(self) -> float:
+        return time.time() if self.kube is None else self.kube.now().timestamp()
+
+    def _left(self, line: str) -> None:
+        self.code = LEFT
+        self.say(line)
+
+
+def run_of(entry: Entry) -> str:
+    """The id of the run that a thing belongs to; empty if it is none of ours."""
+    return str(entry.how.get("run") or run_in(entry.name))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(0.0, seconds):.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
