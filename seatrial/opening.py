@@ -66,6 +66,7 @@ class Opening:
             declared=declared,
             keep=options.keep(config),
             watcher=Progress(config, record=record),
+            whole=self.signals.whole,
         )
         config.stash[TRIAL] = trial
         if "sandbox" not in self.hand_over:

@@ -72,23 +72,24 @@ def create(kube: Kube, trial: Trial, resource: Resource, manifest: Object, *, pa
     Its namespace is the manifest's. When the answer is lost, the object is looked for by its name, which no other has;
     `Unreachable` if it does not appear: then it stays in the journal. Refusals are those of `Kube.create`.
     """
-    made = stamp(manifest, trial)
-    entry = _intend(kube, trial, resource, made)
-    namespace = made["metadata"].get("namespace", "")
-    try:
-        found = kube.create(resource, made, namespace)
-    except Unreachable as lost:
-        appeared = _looked_for(kube, trial, entry, patience.looked_for)
-        if appeared is None:
-            raise lost from None
-        found = appeared
-    except Conflict:
-        raise  # there is one of this name: the journal keeps it, the end of the run looks whose it is
-    except (ApiError, NotJudged):
-        trial.journal.settled(entry, "never made")
-        raise
-    _intend(kube, trial, resource, made, answered=True)
-    return found
+    with trial.whole():
+        made = stamp(manifest, trial)
+        entry = _intend(kube, trial, resource, made)
+        namespace = made["metadata"].get("namespace", "")
+        try:
+            found = kube.create(resource, made, namespace)
+        except Unreachable as lost:
+            appeared = _looked_for(kube, trial, entry, patience.looked_for)
+            if appeared is None:
+                raise lost from None
+            found = appeared
+        except Conflict:
+            raise  # there is one of this name: the journal keeps it, the end of the run looks whose it is
+        except (ApiError, NotJudged):
+            trial.journal.settled(entry, "never made")
+            raise
+        _intend(kube, trial, resource, made, answered=True)
+        return found
 
 
 def remove(kube: Kube, trial: Trial, resource: Resource, made: Object) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 EXIT = 2
@@ -15,6 +15,8 @@ ONE = 0.3
 """Seconds within which signals count as one: `timeout`, for instance, sends its own to the process and to its group."""
 AGAIN = 1.0
 """Seconds after which an interrupt that nobody heard is raised again: Python drops one that meets a finalizer."""
+WHOLE = 3.0
+"""Seconds for which a signal waits for the answer to a create: it says whether there is something to remove."""
 
 
 class Signals:
@@ -32,6 +34,7 @@ class Signals:
         self.leave: Callable[[], None] = lambda: None
         self._out = os.dup(2)  # pytest's capture takes the descriptor itself
         self._raise_again = False
+        self._whole = 0
         self._heard = threading.Event()
         self._in_order = threading.Event()
 
@@ -52,9 +55,21 @@ class Signals:
         """From now on the run ends in order: the first signal raises nothing any more, it is only noted."""
         self._in_order.set()
 
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[None]:
+        """What belongs together, a create and its answer: an interrupt comes after it, unless it takes long."""
+        self._whole += 1
+        try:
+            yield
+        finally:
+            self._whole -= 1
+            if self.came and not self._in_order.is_set():
+                raise KeyboardInterrupt
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        waits = self._whole > 0
         if self._raise_again:
-            self._raise_again = False
+            self._raise_again = waits = False
         elif self.at is None:
             self.at = time.monotonic()
             self._say(number, self.then)
@@ -65,12 +80,14 @@ class Signals:
             os._exit(EXIT)
         else:
             return
-        if not self._in_order.is_set():
+        if not waits and not self._in_order.is_set():
             raise KeyboardInterrupt
 
     def _insist(self) -> None:
         self._heard.wait()
         while not self._in_order.wait(AGAIN):
+            if self._whole and time.monotonic() - (self.at or 0.0) < WHOLE:
+                continue
             self._raise_again = True
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +38,8 @@ class Trial:
     keep: bool = False
     watcher: Watcher | None = None
     interrupted: bool = False
+    whole: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Put it around a create and its answer: an interrupt waits a moment for the end of both."""
 
     @cached_property
     def journal(self) -> Journal:

@@ -52,7 +52,7 @@ def run_under(folder: Path) -> Path:
 
 
 class Intended:
-    """SIGTERM for the controlling process alone as soon as the journal has the endpoint: in the middle of its create."""
+    """SIGTERM for the controlling process alone, in the middle of a create: as soon as the journal has the endpoint."""
 
     at = 0.0
 

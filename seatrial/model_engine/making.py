@@ -35,8 +35,9 @@ def make(kind: Kind, ledger: Ledger) -> Made:
     site = ledger.sight.site
     refuse_unfit_token(site)
     bundle = _bundle(site) if site.engine.contract is Contract.RELEASED else ""
-    ledger.write()
-    made = _ask(kind, ledger, bundle) or _ask(kind, ledger, _bundle(site))
+    with site.trial.whole():
+        ledger.write()
+        made = _ask(kind, ledger, bundle) or _ask(kind, ledger, _bundle(site))
     assert made is not None, "the gateway wants a bundle's id, and refuses the one it gave"
     if site.engine.contract is Contract.DOCUMENTED:
         name = ledger.sight.name
