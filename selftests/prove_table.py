@@ -65,7 +65,7 @@ def faults(found: Results) -> list[str]:
         "run, they count from the create request, or from the run's start. On the RESP stand-in once more, at a fifth",
         "of the times, for the verdicts alone.",
         "",
-        *table(head, (cells(one.fault) for one in ROWS)),
+        *table(head, (cells(one.name) for one in ROWS)),
     ]
 
 

@@ -21,17 +21,9 @@ pytestmark = [pytest.mark.prove, pytest.mark.timeout(400)]
 LIMIT = 20.0
 """Seconds from the first public sign to the verdict."""
 LONGEST_RUN = 300.0
-SIGNS = {
-    "gateway-down": "ScaledToZero",
-    "builder-scaled-to-zero": "ScaledToZero",
-    "echo-image-missing": "ErrImagePull",
-    "echo-crash-loop": "CrashLoopBackOff",
-    "no-node-fits": "FailedScheduling",
-}
-"""By fault, what the sandbox calls its sign; the sign of the others, the lies, is the first telling, by their name."""
-EVERY_ROW = pytest.mark.parametrize("row", ROWS, ids=[row.fault for row in ROWS])
+EVERY_ROW = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
-Start = Callable[[], Sandbox]
+Start = Callable[[tuple[str, ...]], Sandbox]
 
 
 class FullScale(Sandbox):
@@ -44,27 +36,28 @@ class FullScale(Sandbox):
 
 @pytest.fixture(scope="module")
 def full_scale() -> Iterator[Start]:
-    """One sandbox for all rows, once a row asks for it."""
+    """One sandbox of a kind for all rows, once a row asks for it."""
     with ExitStack() as stack:
-        yield cache(lambda: FullScale(stack.enter_context(sandbox(scale="1")).up))
+        yield cache(lambda words: FullScale(stack.enter_context(sandbox(*words, scale="1")).up))
 
 
 @pytest.fixture(scope="module")
 def without_redis() -> Iterator[Start]:
-    """One sandbox on the RESP stand-in for all rows, its timers shortened: it is for the verdicts, not the times."""
+    """The same on the RESP stand-in, with timers shortened: it is for the verdicts, not the times."""
     with ExitStack() as stack:
-        yield cache(lambda: stack.enter_context(sandbox(SANDBOX_REDIS="none")))
+        yield cache(lambda words: stack.enter_context(sandbox(*words, SANDBOX_REDIS="none")))
 
 
 @EVERY_ROW
 def test_fault_at_full_scale(full_scale: Start, tmp_path: Path, row: Row) -> None:
-    with proven(f"fault/{row.fault}") as result:
-        one = full_scale()
+    with proven(f"fault/{row.name}") as result:
+        one = full_scale(row.words)
         before = len(one.signs())
-        test_faults.test_fault(one, tmp_path, row)
-        [run] = (tmp_path / "runs").iterdir()
-        happened = list(events(run))
-        sign = SIGNS.get(row.fault, row.fault)
+        run = test_faults.run_of(one, tmp_path, row)
+        test_faults.as_told(row, run)
+        [record] = (tmp_path / "runs").iterdir()
+        happened = list(events(record))
+        sign = row.sign or row.faults[0]
         shown = next(line["time"] for line in one.signs()[before:] if line["sign"] == sign)
         verdict = next(event for event in happened if event["kind"] == "phase" and event["verdict"] == "fail")
         asked = max(shown, looked_for(happened, row))
@@ -76,7 +69,7 @@ def test_fault_at_full_scale(full_scale: Start, tmp_path: Path, row: Row) -> Non
 
 def looked_for(happened: list[Event], row: Row) -> float:
     """When the run could first have met a fault that was there before it: the create request, else its start."""
-    if row.fails[0] == "sync_endpoint_serves":
+    if next(iter(row.fails)) == "sync_endpoint_serves":
         posts = (one for one in happened if one["kind"] == "http" and one["method"] == "POST")
         created = next(one for one in posts if one["path"] == "/v1/model-endpoints")
         return float(created["time"] - created["ms"] / 1000)
@@ -85,5 +78,5 @@ def looked_for(happened: list[Event], row: Row) -> float:
 
 @EVERY_ROW
 def test_fault_without_a_real_redis(without_redis: Start, tmp_path: Path, row: Row) -> None:
-    with proven(f"stand-in/{row.fault}"):
-        test_faults.test_fault(without_redis(), tmp_path, row)
+    with proven(f"stand-in/{row.name}"):
+        test_faults.as_told(row, test_faults.run_of(without_redis(row.words), tmp_path, row))

@@ -103,7 +103,7 @@ def test_an_open_gateway_lists_for_everybody():
 
 
 def test_a_task_is_done_with_somebody_elses_arguments():
-    answer = json.loads(through("sync-someone-elses-body", "POST", "/v1/sync-tasks", body=TASK)[2])
+    answer = json.loads(through("someone-elses-task", "POST", "/v1/sync-tasks", body=TASK)[2])
     assert answer["result"] == {"user": "someone-else"}
 
 
@@ -112,9 +112,7 @@ def test_a_task_is_done_with_somebody_elses_arguments():
 )
 def test_success_to_everything_has_the_contracts_shape(contract, result, monkeypatch):
     monkeypatch.setenv("CONTRACT", contract)
-    answer = json.loads(
-        through("sync-success-to-everything", "POST", "/v1/sync-tasks?model_endpoint_id=no", body=TASK)[2]
-    )
+    answer = json.loads(through("success-to-everything", "POST", "/v1/sync-tasks?model_endpoint_id=no", body=TASK)[2])
     assert (answer["status"], answer["result"]) == ("SUCCESS", result)
 
 

@@ -21,6 +21,7 @@ ENDPOINTS = r"/v1/model-endpoints"
 ENDPOINT = rf"{ENDPOINTS}/[^/]+"
 ANY_ENDPOINT = rf"{ENDPOINTS}(/[^/]+)?"
 SYNC_TASKS, STREAMING_TASKS, ASYNC_TASKS = r"/v1/sync-tasks", r"/v1/streaming-tasks", r"/v1/async-tasks"
+TASKS = r"/v1/(sync|streaming|async)-tasks"
 ASYNC_TASK = rf"{ASYNC_TASKS}/[^/]+"
 ANY = r".*"
 
@@ -153,35 +154,33 @@ async def forget_the_row(request: web.Request, forward: Forward) -> web.StreamRe
     return web.json_response({"deleted": True})
 
 
+LOGIN = "https://login.example.com/oauth2/start?rd=%2F"
 NOT_FOUND = {"detail": "Not Found"}
 REFUSED = {"detail": "Could not validate credentials"}
 
-LIES: dict[str, Lie] = {
-    "no-openapi": Lie("GET", r"/openapi\.json", answer(404, NOT_FOUND)),
-    "gateway-open": Lie(ANY, ANY, with_credentials),
-    "list-not-a-list": Lie("GET", ENDPOINTS, no_list),
-    "create-500": Lie("POST", ENDPOINTS, answer(500, INTERNAL_ERROR)),
-    "sync-someone-elses-body": Lie("POST", SYNC_TASKS, someone_elses_task),
-    "sync-failure-with-200": Lie("POST", SYNC_TASKS, answer(200, FAILURE)),
-    "sync-success-to-everything": Lie("POST", SYNC_TASKS, success),
-    "async-never-done": Lie("POST", ASYNC_TASKS, never_done),
-    "async-success-with-500": Lie("GET", ASYNC_TASK, once_successful(status_code=500)),
-    "async-someone-elses-result": Lie(
-        "GET", ASYNC_TASK, once_successful(result={"result": json.dumps({"user": "someone-else"})})
+# A request gets the first lie that meets it.
+LIES: dict[str, tuple[Lie, ...]] = {
+    "no-openapi": (Lie("GET", r"/openapi\.json", answer(404, NOT_FOUND)),),
+    "gateway-open": (Lie(ANY, ANY, with_credentials),),
+    "list-not-a-list": (Lie("GET", ENDPOINTS, no_list),),
+    "create-500": (Lie("POST", ENDPOINTS, answer(500, INTERNAL_ERROR)),),
+    "someone-elses-task": (Lie("POST", TASKS, someone_elses_task),),
+    "sync-failure-with-200": (Lie("POST", SYNC_TASKS, answer(200, FAILURE)),),
+    "success-to-everything": (
+        Lie("POST", SYNC_TASKS, success),
+        Lie("GET", ASYNC_TASK, answer(200, {"task_id": "any"} | SUCCESS)),
     ),
-    "async-success-to-everything": Lie("GET", ASYNC_TASK, answer(200, {"task_id": "any"} | SUCCESS)),
-    "streaming-answers-nothing": Lie("POST", STREAMING_TASKS, answer(200, "", "text/event-stream")),
-    "streaming-someone-elses-body": Lie("POST", STREAMING_TASKS, someone_elses_task),
-    "delete-leaves-queue": Lie("DELETE", ENDPOINT, keep_the_queue),
-    "without-status-reason": Lie("GET", ANY_ENDPOINT, without("status_reason")),
-    "delete-not-performed": Lie("DELETE", ENDPOINT, answer(200, {"deleted": True})),
-    "delete-leaves-objects": Lie("DELETE", ENDPOINT, forget_the_row),
-    "token-refused": Lie(ANY, r"/v[12]/.*", answer(401, REFUSED, **{"WWW-Authenticate": "Bearer"})),
-    "gateway-html": Lie(ANY, ANY, answer(200, HTML.format("Welcome to nginx!"), "text/html")),
-    "gateway-502": Lie(ANY, ANY, answer(502, HTML.format("502 Bad Gateway"), "text/html")),
-    "gateway-truncated-json": Lie(ANY, r"/v[12]/.*", truncate),
-    "gateway-hangs": Lie(ANY, ANY, hang),
-    "gateway-login-redirect": Lie(
-        ANY, ANY, answer(302, "", "text/html", Location="https://login.example.com/oauth2/start?rd=%2F")
-    ),
+    "async-never-done": (Lie("POST", ASYNC_TASKS, never_done),),
+    "async-success-with-500": (Lie("GET", ASYNC_TASK, once_successful(status_code=500)),),
+    "streaming-answers-nothing": (Lie("POST", STREAMING_TASKS, answer(200, "", "text/event-stream")),),
+    "delete-leaves-queue": (Lie("DELETE", ENDPOINT, keep_the_queue),),
+    "delete-not-performed": (Lie("DELETE", ENDPOINT, answer(200, {"deleted": True})),),
+    "delete-leaves-objects": (Lie("DELETE", ENDPOINT, forget_the_row),),
+    "without-status-reason": (Lie("GET", ANY_ENDPOINT, without("status_reason")),),
+    "token-refused": (Lie(ANY, r"/v[12]/.*", answer(401, REFUSED, **{"WWW-Authenticate": "Bearer"})),),
+    "gateway-html": (Lie(ANY, ANY, answer(200, HTML.format("Welcome to nginx!"), "text/html")),),
+    "gateway-502": (Lie(ANY, ANY, answer(502, HTML.format("502 Bad Gateway"), "text/html")),),
+    "gateway-truncated-json": (Lie(ANY, r"/v[12]/.*", truncate),),
+    "gateway-hangs": (Lie(ANY, ANY, hang),),
+    "gateway-login-redirect": (Lie(ANY, ANY, answer(302, "", "text/html", Location=LOGIN)),),
 }

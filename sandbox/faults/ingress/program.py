@@ -27,10 +27,10 @@ class Ingress:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Lie or forward."""
-        lie = LIES[self.name]
         if request.path == "/.ingress":
             return web.Response(text=self.name)
-        if not lie.meets(request):
+        lie = next((one for one in LIES[self.name] if one.meets(request)), None)
+        if lie is None:
             return await self.forward(request)
         if not self.told:
             self.told = True
