@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from seatrial.journal import Entry
+from seatrial.kube import Kube
 from seatrial.trial import Trial
 
 Cleaner = Callable[[Trial, Entry], list[str] | None]
@@ -40,3 +41,12 @@ def pytest_seatrial_cleaners() -> dict[str, Cleaner]:  # type: ignore[empty-body
 @pytest.hookspec
 def pytest_seatrial_finders() -> dict[str, Finder]:  # type: ignore[empty-body]
     """What finds things of ours of each kind, for ``python -m seatrial sweep``."""
+
+
+@pytest.hookspec
+def pytest_seatrial_identity(trial: Trial, kube: Kube) -> str | None:
+    """What the system under test is now, in parts separated by ``; ``; None if the run is not about it.
+
+    Asked at the start and after each check: one that is judged while it changed is *error* (changed). It names what was
+    installed, not how much of it runs.
+    """

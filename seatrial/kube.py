@@ -34,6 +34,7 @@ ONCE_MORE = 0.2
 """Seconds after which a request that changes nothing is asked once more, when its connection broke."""
 _NO_LOG = ("is waiting to start", "previous terminated container")
 """What the kubelet says, with 400, where a container has not written the log that is asked for."""
+_PARTIAL = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io, application/json"}
 PATCHES = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
@@ -110,12 +111,19 @@ class Kube:
         return self._json("GET", Asked("get", resource, namespace, name))
 
     def list(
-        self, resource: Resource, namespace: str = "", *, labels: str = "", fields: str = "", empty_ok: bool = False
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        empty_ok: bool = False,
+        metadata_only: bool = False,
     ) -> list[Object]:
         """All objects that match, of one namespace or of all.
 
         `labels` and `fields` are selectors as kubectl takes them. An empty list is an AssertionError, since whoever
-        asks expects something there, unless `empty_ok`.
+        asks expects something there, unless `empty_ok`. With `metadata_only` nothing else of them is sent.
         """
         asked = Asked("list", resource, namespace)
         found: list[Object] = []
@@ -123,7 +131,8 @@ class Kube:
         begun_anew = False
         while True:
             try:
-                page = self._json("GET", asked, params={key: value for key, value in query.items() if value})
+                params = {key: value for key, value in query.items() if value}
+                page = self._json("GET", asked, params=params, headers=_PARTIAL if metadata_only else None)
             except Expired:
                 if begun_anew or not found:
                     raise

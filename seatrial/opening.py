@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import pytest
 
-from seatrial import alive, connect, declaration, options, report, sandboxed
+from seatrial import alive, changed, connect, declaration, options, report, sandboxed
 from seatrial.checks import Check
 from seatrial.lease import Lease
 from seatrial.progress import Progress
@@ -79,6 +79,7 @@ class Opening:
             self.head.append(report.SANDBOX)
         self.head.append(f"run {run.id}, record in {_shown(run.directory)}")
         self.head += self._target(trial)
+        self.hand_over["identity"] = trial.identity
         self.head += alive.killed(settings.record_directory)
 
     def _sweep(self, run_id: str) -> str:
@@ -92,6 +93,7 @@ class Opening:
         """The lines about the target. What keeps us from it, other than settings, is for the checks to say."""
         try:
             lines = [line for lines in self.config.hook.pytest_seatrial_target(trial=trial) for line in lines]
+            changed.start(self.config, trial)
             if trial.writes and "target" in trial.needs:
                 self.lease = Lease(trial, self._sweep)
                 lines += self.lease.begin()

@@ -54,6 +54,11 @@ class Outcome:
                 trace = "" if excinfo is None else str(excinfo.getrepr(style="short"))
                 return cls(verdict, f"a bug of ours{place}: {line}", Reason.BUG, trace=trace)
 
+    @classmethod
+    def error(cls, error: NotJudged) -> Outcome:
+        """The outcome of what could not be judged, though no phase raised it."""
+        return cls(Verdict.ERROR, error.line, error.reason, error.source, error.do)
+
     def worse(self, other: Outcome | None) -> Outcome:
         """The one of two outcomes that the check is remembered for."""
         return self if other is None or _RANK.index(self.verdict) > _RANK.index(other.verdict) else other

@@ -77,6 +77,7 @@ def _join(config: pytest.Config) -> None:
         needs=frozenset(given["needs"]),
         writes=given["writes"],
         declared=frozenset(given["declared"]),
+        identity=given["identity"],
         keep=options.keep(config),
         watcher=Progress(config, run.worker, record=record),
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from functools import cached_property
 from typing import Any
 
 import pytest
 
+from seatrial.changed import ABOUT, Watch, changed
 from seatrial.checks import Check
 from seatrial.mask import masked
 from seatrial.outcome import Outcome
@@ -29,6 +31,16 @@ class Runner:
         """This process's share of the run."""
         return self.config.stash[TRIAL]
 
+    @cached_property
+    def watch(self) -> Watch:
+        """Sees whether what is under test stays the same."""
+        return Watch(self.config, self.trial)
+
+    def pytest_sessionfinish(self) -> None:
+        """Nobody looks any more."""
+        if "watch" in vars(self):
+            self.watch.close()
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Name the check in every event of the record, and spread the last net under it."""
@@ -43,9 +55,10 @@ class Runner:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """A run that only reads judges no check that writes."""
+        """A run that only reads judges no check that writes; after a change there is nothing to judge."""
         if self.trial.settings.read_only and item.get_closest_marker("writes"):
             raise NotApplicable("this check writes, and the run only reads (read_only)")
+        self.watch.refuse()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -60,9 +73,17 @@ class Runner:
             del report.wasxfail
         if call.when == "teardown" and outcome.verdict is Verdict.PASS:
             return report
+        if self._is_last_look(item, call.when, outcome) and (line := self.watch.look()):
+            outcome = Outcome.error(changed(line))
         label(report, outcome)
         self.trial.record.event("phase", when=call.when, seconds=round(call.duration, 3), **outcome.data())
         return report
+
+    def _is_last_look(self, item: pytest.Item, when: str, outcome: Outcome) -> bool:
+        """Whether the check that is about the release has just been judged."""
+        ended = when == "call" or (when == "setup" and outcome.verdict is not Verdict.PASS)
+        judged = outcome.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.BLOCKED)
+        return ended and judged and ABOUT in getattr(item, "fixturenames", ())
 
 
 def label(report: pytest.TestReport, outcome: Outcome) -> None:

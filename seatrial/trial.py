@@ -22,7 +22,7 @@ from seatrial.wait import Unwatched, Wait, Watcher
 class Trial:
     """`needs`: the ids of the selected checks, and the names of all fixtures that they ask for, directly or not.
     `writes`: whether one of them may create or delete something. `declared`: the phases, clouds and vendors that ``-m``
-    says must be there.
+    says must be there. `identity`: what was under test at the run's start, see `seatrial.changed`.
 
     With `keep` nothing is removed but by checks that are about a removal.
     After a signal `interrupted` is set: finalizers then do nothing, the controller settles the journal.
@@ -36,6 +36,7 @@ class Trial:
     writes: bool = False
     declared: frozenset[str] = frozenset()
     keep: bool = False
+    identity: str | None = None
     watcher: Watcher | None = None
     interrupted: bool = False
     whole: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -92,6 +92,11 @@ def discover(kube: Kube, settings: Settings, guess: str = "") -> Release:
 
     AssertionError if there is none; `BadSettings` if there are several and nothing says which.
     """
+    return _release(kube, deployments(kube, settings, guess), settings)
+
+
+def deployments(kube: Kube, settings: Settings, guess: str = "") -> dict[str, Object]:
+    """The release's Deployments by what they are, the gateway first; raises as `discover` does."""
     namespace, gateways = _gateways(kube, settings, guess)
     if settings.release:
         gateways = [one for one in gateways if one["metadata"]["name"] == settings.release]
@@ -103,7 +108,13 @@ def discover(kube: Kube, settings: Settings, guess: str = "") -> Release:
         do = "say which: --namespace, or --set release=NAME where they share one"
         raise BadSettings(f"several releases of Model Engine: {names}", source=f"Deployments {where}", do=do)
     gateway = gateways[0]
-    return _release(kube, gateway, settings)
+    beside = kube.list(DEPLOYMENTS, gateway["metadata"]["namespace"])
+    alone = len(_running(beside, "gateway")) == 1
+    components = {"gateway": gateway}
+    for component in ("builder", "cacher"):
+        if found := _same_release(_running(beside, component), gateway, component, alone=alone):
+            components[component] = found
+    return components
 
 
 def _gateways(kube: Kube, settings: Settings, guess: str) -> tuple[str, list[Object]]:
@@ -120,8 +131,8 @@ def _gateways(kube: Kube, settings: Settings, guess: str) -> tuple[str, list[Obj
         raise Refused(f"{where}{error.line}", source=error.source, do="say where the release is: --namespace") from None
 
 
-def _running(deployments: Iterable[Object], component: str) -> list[Object]:
-    every = list(deployments)
+def _running(workloads: Iterable[Object], component: str) -> list[Object]:
+    every = list(workloads)
     by_command = [one for one in every if RUNS[component] in _commands(one)]
     return by_command or [one for one in every if _app(one) == LABELLED[component]]
 
@@ -155,15 +166,10 @@ def _app(deployment: Object) -> str:
     return str((deployment["spec"]["template"]["metadata"].get("labels") or {}).get("app", ""))
 
 
-def _release(kube: Kube, gateway: Object, settings: Settings) -> Release:
+def _release(kube: Kube, components: Mapping[str, Object], settings: Settings) -> Release:
+    gateway = components["gateway"]
     namespace, name = gateway["metadata"]["namespace"], gateway["metadata"]["name"]
     where = f"Deployment {namespace}/{name}"
-    beside = kube.list(DEPLOYMENTS, namespace)
-    components = {"gateway": gateway}
-    alone = len(_running(beside, "gateway")) == 1
-    for component in ("builder", "cacher"):
-        if found := _same_release(_running(beside, component), gateway, component, alone=alone):
-            components[component] = found
     service, port = _service(kube, gateway, where)
     image = container(gateway, "gateway")["image"]
     repository, _, tag = image.partition("@")[0].rpartition(":")

@@ -13,7 +13,9 @@ from seatrial.resources import (
     LEASES,
     NAMESPACES,
     PODS,
+    SECRETS,
     SERVICES,
+    STATEFUL_SETS,
 )
 from seatrial.settings import Settings
 from seatrial.target import Target
@@ -42,6 +44,8 @@ RIGHTS: Table = {
         Right("get list", DEPLOYMENTS),
         Right("list", SERVICES),
         Right("get", CONFIG_MAPS),
+        Right("list", SECRETS, without="helm's revision is not known: an upgrade is seen by the pods' templates alone"),
+        Right("list", STATEFUL_SETS, without="the autoscaler is not seen"),
         *_health(Place.RELEASE),
     ),
     "forward": (
