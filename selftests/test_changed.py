@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-import threading
+import re
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 from api_server import Api
 from dummies import Suite
-from sandboxes import Sandbox, Underway, at_once, judged, sandbox
+from sandboxes import Underway, judged, sandbox
 
 from seatrial.changed import difference
 from seatrial.kube import Kube
@@ -139,50 +138,40 @@ def nobody(tmp_path: Path) -> str:
     return str(write_config(tmp_path / "kubeconfig", "https://127.0.0.1:1", {}))
 
 
-@pytest.fixture(scope="module")
-def released() -> Iterator[Sandbox]:
-    """One sandbox for both runs."""
-    with sandbox() as one:
-        yield one
-
-
 def await_waiting(folder: Path) -> None:
-    """Return once a check of the run in `folder` waits for something."""
+    """Return once a check of the run in `folder` waits for its endpoint."""
     end = time.monotonic() + 60
-    while not any('"kind": "waiting"' in path.read_text() for path in folder.glob("runs/*/events.*")):
-        assert time.monotonic() < end, "nothing is waited for"
+    while not any('"what": "sync endpoint"' in path.read_text() for path in folder.glob("runs/*/events.*")):
+        assert time.monotonic() < end, "no endpoint is waited for"
         time.sleep(0.05)
 
 
-def test_a_helm_upgrade_in_mid_run(released: Sandbox, tmp_path: Path) -> None:
-    """With and without workers; what the run made is removed as ever."""
-    both = threading.Barrier(2)
+@pytest.mark.parametrize("arguments", [("-n", "2"), pytest.param((), marks=pytest.mark.prove)], ids=["n2", "n0"])
+def test_a_helm_upgrade_in_mid_run(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """What was judged before it stands; what the run made is removed as ever."""
+    with sandbox("--ready-after", "2") as released:
 
-    def upgrade(run: Underway) -> None:
-        await_waiting(run.out.parent)
-        if both.wait(60):
-            return
-        with released.kube() as kube:
+        def upgrade(run: Underway) -> None:
+            await_waiting(run.out.parent)
             namespace = released.up["namespace"]
-            secrets = f"/api/v1/namespaces/{namespace}/secrets"
-            kube.post(secrets, json=release_secret(77, "model-engine")).raise_for_status()
             path = f"/apis/apps/v1/namespaces/{namespace}/deployments/model-engine-endpoint-builder"
             patch = {"spec": {"template": {"metadata": {"annotations": {"checksum/config": "new"}}}}}
-            kube.patch(path, json=patch, headers={"Content-Type": "application/merge-patch+json"}).raise_for_status()
+            kind = {"Content-Type": "application/merge-patch+json"}
+            with released.kube() as kube:
+                made = kube.post(f"/api/v1/namespaces/{namespace}/secrets", json=release_secret(77, "model-engine"))
+                made.raise_for_status()
+                kube.patch(path, json=patch, headers=kind).raise_for_status()
 
-    arguments = ("-k", "healthz or sync_endpoint_serves or sync_task_echoes")
-    runs = at_once(
-        partial(judged, tmp_path / "alone", *arguments, during=upgrade, **released.environment()),
-        partial(judged, tmp_path / "workers", *arguments, "-n", "2", during=upgrade, **released.environment()),
+        selected = ("-k", "healthz or sync_endpoint_serves or sync_task_echoes")
+        run = judged(tmp_path, *selected, *arguments, during=upgrade, **released.environment())
+        left = released.left(run.run["run"])
+    assert run.verdicts == {
+        "control_plane/healthz": "pass",
+        "tier_a/sync_endpoint_serves": "error (changed)",
+        "tier_a/sync_task_echoes": "error (changed)",
+    }, run.out
+    assert run.code == 3
+    assert re.search(r"changed during the run: .*model-engine-endpoint-builder \w+.* -> .*revision 77, ", run.out), (
+        run.out
     )
-    for run in runs:
-        assert run.verdicts == {
-            "control_plane/healthz": "pass",
-            "tier_a/sync_endpoint_serves": "error (changed)",
-            "tier_a/sync_task_echoes": "error (changed)",
-        }, run.out
-        assert run.code == 3
-        assert "what is under test changed during the run: " in run.out
-        assert "revision 77" in run.out
-        assert "model-engine-endpoint-builder " in run.out
-        assert released.left(run.run["run"]) == []
+    assert left == []
