@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from ipaddress import ip_network
 
-from sandbox.kube import defaults, deletion, validation
+from sandbox.kube import defaults, deletion, pod_security, validation
 from sandbox.kube.errors import already_exists, conflict, forbidden, not_found
 from sandbox.kube.objects import Object, clone, get, is_deleting, name_of, random_suffix, timestamp
 from sandbox.kube.resources import (
@@ -19,6 +19,7 @@ from sandbox.kube.resources import (
     Resources,
 )
 from sandbox.kube.store import Store
+from sandbox.kube.webhooks import Webhooks
 
 MODIFIED_SINCE = "the object has been modified; please apply your changes to the latest version and try again"
 
@@ -43,6 +44,7 @@ class Cluster:
         """`service_network`: the Services' addresses, e.g. ``127.7.200.0/24``."""
         self.store = Store()
         self.resources = Resources()
+        self.webhooks = Webhooks(self.store)
         self.service_network = ip_network(service_network)
 
     def find(self, resource: Resource, namespace: str | None, name: str) -> Object:
@@ -87,6 +89,7 @@ class Cluster:
             defaults.select_own_pods(obj)
         if resource is PODS:
             self._check_service_account(obj)
+            pod_security.check(self.find(NAMESPACES, None, obj["metadata"]["namespace"]), obj)
         if dry_run:
             return obj
         created = self.store.write(resource.key, "ADDED", obj, None)

@@ -41,10 +41,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "source",
         "type",
     ),
+    "MutatingWebhookConfiguration": ("webhooks",),
     "PriorityClass": ("description", "globalDefault", "preemptionPolicy", "value"),
     "Role": ("rules",),
     "RoleBinding": ("roleRef", "subjects"),
     "Secret": ("data", "immutable", "stringData", "type"),
+    "ValidatingWebhookConfiguration": ("webhooks",),
     "ServiceAccount": ("automountServiceAccountToken", "imagePullSecrets", "secrets"),
 }
 # Maps whose values must be strings.

@@ -10,6 +10,7 @@ from aiohttp import web
 from sandbox.kube.authorization import Attributes
 from sandbox.kube.errors import PathNotFound, method_not_allowed, no_such_resource, not_served
 from sandbox.kube.resources import NOT_SERVED, NOT_SERVED_SUBRESOURCES, REVIEWS, Resource, Resources
+from sandbox.kube.users import User
 
 # The subresources of a namespace; whatever else comes after its name is a resource in it.
 OF_NAMESPACES = ("status", "finalize")
@@ -26,10 +27,11 @@ class RequestInfo:
     namespace: str | None
     name: str
     subresource: str
+    user: User
 
 
-def parse(request: web.Request, resources: Resources) -> RequestInfo:
-    """The RequestInfo of ``/api/v1/…`` or ``/apis/<group>/<version>/…`` below its discovery document.
+def parse(request: web.Request, resources: Resources, user: User) -> RequestInfo:
+    """`user`'s request: the RequestInfo of ``/api/v1/…`` or ``/apis/<group>/<version>/…`` below its discovery document.
 
     Raises PathNotFound for a group that is not served, 404 for an unknown resource, 501 for what nobody needed yet.
     """
@@ -48,7 +50,7 @@ def parse(request: web.Request, resources: Resources) -> RequestInfo:
         raise no_such_resource()
     if name and resource.namespaced and namespace is None:
         raise no_such_resource()
-    return RequestInfo(resource, _verb(request, bool(name)), namespace, name, subresource)
+    return RequestInfo(resource, _verb(request, bool(name)), namespace, name, subresource, user)
 
 
 def attributes(request: web.Request) -> Attributes:

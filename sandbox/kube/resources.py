@@ -107,6 +107,18 @@ DEFINITIONS = Resource(
 API_SERVICES = Resource(
     "apiregistration.k8s.io", "v1", "APIService", "apiservices", (), False, ("status",), categories=("api-extensions",)
 )
+MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS = (
+    Resource(
+        "admissionregistration.k8s.io",
+        "v1",
+        kind,
+        f"{kind.lower()}s",
+        namespaced=False,
+        generation=True,
+        categories=("api-extensions",),
+    )
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+)
 BUILT_IN = (
     NAMESPACES,
     NODES,
@@ -136,6 +148,8 @@ BUILT_IN = (
     CLUSTER_ROLE_BINDINGS,
     DEFINITIONS,
     API_SERVICES,
+    MUTATING_WEBHOOKS,
+    VALIDATING_WEBHOOKS,
 )
 
 # A delete of these answers with the object, of others with a Status.
@@ -155,6 +169,7 @@ ACCESS_REVIEWS = REVIEWS[0]
 
 # What kube-apiserver 1.36 serves in the groups above and nobody needed yet: resources by (group, version) ...
 NOT_SERVED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("admissionregistration.k8s.io", "v1"): ("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
     ("", "v1"): (
         "bindings",
         "componentstatuses",

@@ -53,7 +53,7 @@ class ApiServer:
     def __init__(self, *, users: Mapping[str, User], service_network: str) -> None:
         """`users`: by bearer token; `service_network`: the Services' addresses, e.g. ``127.7.200.0/24``."""
         self._cluster = Cluster(service_network)
-        self._tokens = Tokens(self._cluster, users)
+        self._tokens = Tokens(self._cluster.store, users)
         self._authorizer = Authorizer(self._cluster)
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -102,11 +102,11 @@ class ApiServer:
             raise PathNotFound
         if len(parts) <= (2 if parts[0] == "api" else 3):
             return discovery.handle(request, self._cluster.resources, parts)
-        return await self._handle(request, parse(request, self._cluster.resources), user)
+        return await self._handle(request, parse(request, self._cluster.resources, user))
 
-    async def _handle(self, request: web.Request, info: RequestInfo, user: User) -> web.StreamResponse:
+    async def _handle(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         if info.resource in REVIEWS:
-            return await reviews.handle(request, info, self._authorizer, user)
+            return await reviews.handle(request, info, self._authorizer)
         if info.subresource == "token":
             return await tokens.handle(request, self._cluster, info, self._tokens)
         handlers: dict[str, Callable[[web.Request, Cluster, RequestInfo], Awaitable[web.StreamResponse]]] = {

@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sandbox.kube.cluster import Cluster
 from sandbox.kube.errors import unauthorized
 from sandbox.kube.objects import Object, name_of
 from sandbox.kube.resources import SERVICE_ACCOUNTS
+from sandbox.kube.store import Store
 
 MASTERS, NODES = "system:masters", "system:nodes"
 AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
@@ -26,6 +26,12 @@ class User:
 
     name: str
     groups: tuple[str, ...] = ()
+
+
+def service_account(namespace: str, name: str) -> User:
+    """A service account as a user."""
+    groups = (ALL_SERVICE_ACCOUNTS, f"{ALL_SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
+    return User(f"{SERVICE_ACCOUNT}:{namespace}:{name}", groups)
 
 
 ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
@@ -44,9 +50,9 @@ class _Issued:
 class Tokens:
     """Every bearer token that is accepted."""
 
-    def __init__(self, cluster: Cluster, users: Mapping[str, User]) -> None:
+    def __init__(self, store: Store, users: Mapping[str, User]) -> None:
         """`users`: by token."""
-        self._cluster = cluster
+        self._store = store
         self._users = {token: User(user.name, (*user.groups, AUTHENTICATED)) for token, user in users.items()}
         self._issued: dict[str, _Issued] = {}
 
@@ -59,11 +65,10 @@ class Tokens:
         issued = self._issued.get(token)
         if issued is None or time.time() >= issued.end or not self._stands(issued):
             raise unauthorized()
-        groups = (ALL_SERVICE_ACCOUNTS, f"{ALL_SERVICE_ACCOUNTS}:{issued.namespace}", AUTHENTICATED)
-        return User(f"{SERVICE_ACCOUNT}:{issued.namespace}:{issued.name}", groups)
+        return service_account(issued.namespace, issued.name)
 
     def _stands(self, issued: _Issued) -> bool:
-        account = self._cluster.store.get(SERVICE_ACCOUNTS.key, issued.namespace, issued.name)
+        account = self._store.get(SERVICE_ACCOUNTS.key, issued.namespace, issued.name)
         return account is not None and account["metadata"]["uid"] == issued.uid
 
     def issue(self, account: Object, seconds: int) -> str:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from sandbox.kube import schema
-from sandbox.kube.errors import Cause, invalid
+from sandbox.kube.errors import Cause, invalid, not_served
 from sandbox.kube.objects import Object, get
 from sandbox.kube.resources import Resource
 from sandbox.kube.selectors import matches_selector
@@ -152,9 +152,19 @@ def _service(obj: Object) -> list[Cause]:
     return [] if portless else _required(obj, "spec.ports")
 
 
+def _webhooks(obj: Object) -> list[Cause]:
+    for webhook in obj.get("webhooks") or []:
+        unknown = [field for field in ("matchConditions",) if webhook.get(field)]
+        if unknown or "url" not in (webhook.get("clientConfig") or {}):
+            raise not_served(f"webhooks with {', '.join(unknown) or 'clientConfig.service'}, only clientConfig.url")
+    return []
+
+
 _SPECS = {
     **dict.fromkeys(SELECTING, _selecting),
     "Job": _job,
     "Pod": lambda obj: _required(obj, "spec.containers"),
     "Service": _service,
+    "MutatingWebhookConfiguration": _webhooks,
+    "ValidatingWebhookConfiguration": _webhooks,
 }

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.errors import StatusError
 from sandbox.kube.store import Event, Key, Name
+from sandbox.kube.webhooks import Unreviewed
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +52,20 @@ class ControlLoop(ABC):
                 del self._due[item]
                 items[item] = None
             for item in items:
-                self._reconcile(item)
+                await self._reconcile(item)
             if items:
                 # Let requests in between: a storm of changes must not starve them.
                 await asyncio.sleep(0)
             await self._wait(changed)
 
-    def _reconcile(self, item: Item) -> None:
+    async def _reconcile(self, item: Item) -> None:
         try:
-            self.reconcile(item)
+            while True:
+                try:
+                    self.reconcile(item)
+                    return
+                except Unreviewed as asked:
+                    await self.cluster.webhooks.review(asked)
         except StatusError as error:
             log.info("%s %s: %s", type(self).__name__, item, error)
             self.look_again(item, RETRY)

@@ -23,6 +23,8 @@ from sandbox.kube.objects import (
 from sandbox.kube.recorder import record
 from sandbox.kube.resources import PODS, Resource
 from sandbox.kube.store import Event
+from sandbox.kube.users import service_account
+from sandbox.kube.webhooks import Call
 
 
 def owners_item(event: Event, resource: Resource) -> Iterable[Item]:
@@ -65,10 +67,21 @@ def of_template(owner: Object, labels: Object | None = None, **metadata: Any) ->
     }
 
 
+def admitted(cluster: Cluster, component: str, namespace: str, pod: Object) -> Object:
+    """Create it as webhooks want it; Unreviewed while they have not been asked, StatusError when it is refused."""
+
+    def complete(obj: Object) -> Object:
+        return cluster.create(PODS, namespace, obj, dry_run=True)
+
+    user = service_account("kube-system", component)
+    call = Call("CREATE", PODS, namespace, pod["metadata"].get("name", ""), user)
+    return cluster.create(PODS, namespace, cluster.webhooks.reviewed(call, pod, complete))
+
+
 def create(cluster: Cluster, component: str, owner: Object, pod: Object) -> Object:
     """Create it and say so; StatusError, said in an event too, when it is refused."""
     try:
-        created = cluster.create(PODS, name_of(owner)[0], pod)
+        created = admitted(cluster, component, name_of(owner)[0], pod)
     except StatusError as error:
         record(cluster, component, owner, "Warning", "FailedCreate", f"Error creating: {error}")
         raise

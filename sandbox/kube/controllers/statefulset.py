@@ -86,7 +86,7 @@ class StatefulSetController(ControlLoop):
         pod = pods.of_template(stateful_set, labels, name=name)
         pod["spec"].update(hostname=name, subdomain=get(stateful_set, "spec.serviceName", ""))
         try:
-            self.cluster.create(PODS, name_of(stateful_set)[0], pod)
+            pods.admitted(self.cluster, COMPONENT, name_of(stateful_set)[0], pod)
         except StatusError as error:
             self._record(stateful_set, "Warning", "FailedCreate", f"create Pod {name}", f"failed error: {error}")
             raise

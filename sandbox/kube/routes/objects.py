@@ -11,11 +11,12 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.kube import decoding, patch
-from sandbox.kube.cluster import Cluster
+from sandbox.kube.cluster import MODIFIED_SINCE, Cluster
 from sandbox.kube.errors import (
     Cause,
     StatusError,
     bad_request,
+    conflict,
     expired,
     invalid_options,
     invalid_request,
@@ -28,6 +29,7 @@ from sandbox.kube.objects import Object, get
 from sandbox.kube.request_info import RequestInfo
 from sandbox.kube.resources import NAMESPACES, RETURNED_WHEN_DELETED, Resource
 from sandbox.kube.selectors import field_selector, label_selector
+from sandbox.kube.webhooks import Call
 
 PATCHES: dict[str, Callable[[Any, Any], Object]] = {
     "application/json-patch+json": patch.json_patch,
@@ -49,12 +51,12 @@ async def handle(request: web.Request, cluster: Cluster, info: RequestInfo) -> w
         return _list(request, cluster, info)
     body = await request.read()
     if info.verb == "create":
-        return _create(request, cluster, info, body, dry_run)
+        return await _create(request, cluster, info, body, dry_run)
     if info.verb == "update":
-        return _update(request, cluster, info, body, dry_run)
+        return await _update(request, cluster, info, body, dry_run)
     if info.verb == "patch":
-        return _patch(request, cluster, info, body, dry_run)
-    return _delete(request, cluster, info, body, dry_run)
+        return await _patch(request, cluster, info, body, dry_run)
+    return await _delete(request, cluster, info, body, dry_run)
 
 
 def is_dry_run(request: web.Request) -> bool:
@@ -130,7 +132,7 @@ def _continue_key(token: str, cluster: Cluster) -> list[str]:
     return start
 
 
-def _create(
+async def _create(
     request: web.Request, cluster: Cluster, info: RequestInfo, body: bytes, dry_run: bool
 ) -> web.StreamResponse:
     if info.name:
@@ -140,7 +142,13 @@ def _create(
     if info.namespace and sent and sent != info.namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     warnings = _drop_unknown(request, info.resource, obj)
-    created = cluster.create(info.resource, info.namespace, obj, dry_run=dry_run)
+
+    def create(new: Object, *, dry_run: bool = True) -> Object:
+        return cluster.create(info.resource, info.namespace, new, dry_run=dry_run)
+
+    name = get(obj, "metadata.name", "")
+    admitted = await cluster.webhooks.admit(_call("CREATE", info, name, dry_run), obj, None, create)
+    created = create(admitted or obj, dry_run=dry_run)
     return _warned(write_object(request, info.resource, created, 201), warnings)
 
 
@@ -154,15 +162,29 @@ def _warned(response: web.Response, warnings: list[str]) -> web.Response:
     return response
 
 
-def _update(
+async def _update(
     request: web.Request, cluster: Cluster, info: RequestInfo, body: bytes, dry_run: bool
 ) -> web.StreamResponse:
     new = decoding.decode_object(body, request.content_type, info.resource)
     _check_name(new, info.name)
     warnings = _drop_unknown(request, info.resource, new)
     old = cluster.find(info.resource, info.namespace, info.name)
-    updated = cluster.update(info.resource, old, new, subresource=info.subresource, dry_run=dry_run)
+    updated = await _write(cluster, info, old, new, dry_run)
     return _warned(write_object(request, info.resource, updated), warnings)
+
+
+async def _write(cluster: Cluster, info: RequestInfo, old: Object, new: Object, dry_run: bool) -> Object:
+    def update(changed: Object, *, dry_run: bool = True) -> Object:
+        return cluster.update(info.resource, old, changed, subresource=info.subresource, dry_run=dry_run)
+
+    admitted = await cluster.webhooks.admit(_call("UPDATE", info, info.name, dry_run), new, old, update)
+    if cluster.find(info.resource, info.namespace, info.name) is not old:
+        raise conflict(info.resource, info.name, MODIFIED_SINCE)
+    return update(admitted or new, dry_run=dry_run)
+
+
+def _call(operation: str, info: RequestInfo, name: str, dry_run: bool) -> Call:
+    return Call(operation, info.resource, info.namespace or "", name, info.user, info.subresource, dry_run)
 
 
 def _check_name(obj: Object, name: str) -> None:
@@ -185,7 +207,9 @@ def patched(request: web.Request, body: bytes, resource: Resource, base: Object)
     return PATCHES[kind](base, change)
 
 
-def _patch(request: web.Request, cluster: Cluster, info: RequestInfo, body: bytes, dry_run: bool) -> web.StreamResponse:
+async def _patch(
+    request: web.Request, cluster: Cluster, info: RequestInfo, body: bytes, dry_run: bool
+) -> web.StreamResponse:
     if request.content_type == "application/apply-patch+yaml":
         raise not_served("server-side apply (PATCH with application/apply-patch+yaml)")
     old = cluster.find(info.resource, info.namespace, info.name)
@@ -193,7 +217,7 @@ def _patch(request: web.Request, cluster: Cluster, info: RequestInfo, body: byte
     _check_name(new, info.name)
     _check_patched_types(info.resource, new)
     warnings = _drop_unknown(request, info.resource, new)
-    updated = cluster.update(info.resource, old, new, subresource=info.subresource, dry_run=dry_run)
+    updated = await _write(cluster, info, old, new, dry_run)
     return _warned(write_object(request, info.resource, updated), warnings)
 
 
@@ -207,7 +231,7 @@ def _check_patched_types(resource: Resource, obj: Object) -> None:
                 raise invalid_request("", Cause("patch", "FieldValueInvalid", text))
 
 
-def _delete(
+async def _delete(
     request: web.Request, cluster: Cluster, info: RequestInfo, body: bytes, dry_run: bool
 ) -> web.StreamResponse:
     options = _delete_options(request, body)
@@ -220,6 +244,7 @@ def _delete(
         ]
         return write_list(request, info.resource, items, {"resourceVersion": str(cluster.store.version)})
     obj = cluster.find(info.resource, info.namespace, info.name)
+    await cluster.webhooks.admit(_call("DELETE", info, info.name, dry_run), None, obj)
     deleted = cluster.delete(info.resource, obj, options, dry_run=dry_run)
     if info.resource in RETURNED_WHEN_DELETED or (not dry_run and cluster.holds(info.resource, deleted)):
         return write_object(request, info.resource, deleted)

@@ -20,12 +20,12 @@ ATTRIBUTES = tuple(field.name for field in fields(Attributes))
 RESOURCE_RULE = ("verbs", "apiGroups", "resources", "resourceNames")
 
 
-async def handle(request: web.Request, info: RequestInfo, authorizer: Authorizer, user: User) -> web.Response:
+async def handle(request: web.Request, info: RequestInfo, authorizer: Authorizer) -> web.Response:
     """Answer POST of a review."""
     if info.verb != "create":
         raise method_not_allowed()
     review = decoding.decode_object(await request.read(), request.content_type, info.resource)
-    status = ANSWERS[info.resource.kind](review, authorizer, user)
+    status = ANSWERS[info.resource.kind](review, authorizer, info.user)
     return json_response({**review, "status": status}, 201)
 
 
