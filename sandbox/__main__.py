@@ -25,6 +25,8 @@ from sandbox.handle import Sandbox
 
 USAGE = 4  # as pytest's
 DOWN_SECONDS = 20.0
+MOST_GATEWAYS = 10  # of the HorizontalPodAutoscaler
+OPTIONS = ("words", "name", "fullname", "gateways", "ready_after", "time_scale", "parent")  # that the supervisor gets
 BROKEN = "broken"  # folder in a sandbox's directory: an empty file for each fault that is in force
 
 
@@ -48,6 +50,9 @@ def parser() -> Parser:
     up.add_argument("--json", action="store_true", help="print where everything is as one JSON object")
     up.add_argument("--name", help="for down, break and heal (default: the first free of sandbox, sandbox-2, ...)")
     up.add_argument("--fullname", default="model-engine", help="the chart's fullnameOverride (default: model-engine)")
+    up.add_argument(
+        "--gateways", type=int, default=1, metavar="N", help="pods of the gateway, each with its own memory"
+    )
     up.add_argument("--ready-after", type=float, default=0.0, metavar="SECONDS", help="hold endpoints' pods back")
     up.add_argument("--time-scale", type=float, default=1.0, metavar="F", help="factor on the stand-ins' own timers")
     up.add_argument("--parent", type=int, metavar="PID", help="end when this process does (default: live until down)")
@@ -74,17 +79,17 @@ def up(arguments: argparse.Namespace) -> int:
     for word in arguments.words:
         known(word, words.WORDS, "word")
     try:
-        contract = words.contract(tuple(arguments.words))
+        words.meaning(tuple(arguments.words))
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if not 1 <= arguments.gateways <= MOST_GATEWAYS:
+        raise UsageError(f"--gateways is from 1 to {MOST_GATEWAYS}")
     if arguments.name in [one.name for one in handle.running()]:
         raise UsageError(f"a sandbox {arguments.name!r} is up already")
     begun = time.monotonic()
-    options = {
-        name: getattr(arguments, name) for name in ("words", "name", "fullname", "ready_after", "time_scale", "parent")
-    }
+    options = {name: getattr(arguments, name) for name in OPTIONS}
     supervisor = subprocess.Popen(
-        [sys.executable, "-m", "sandbox.up", json.dumps(options | {"contract": contract})],
+        [sys.executable, "-m", "sandbox.up", json.dumps(options)],
         cwd=Path(__file__).parents[1],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

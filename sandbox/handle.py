@@ -18,7 +18,10 @@ class NotFoundError(Exception):
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A sandbox that is up. `directory` holds signs.jsonl, `image` is what gateway and echo endpoints run."""
+    """A sandbox that is up. `directory` holds signs.jsonl, `image` is what gateway and echo endpoints run.
+
+    `values`: the helm values file that it was installed with. Of an empty one `gateway_url` is empty.
+    """
 
     name: str
     directory: str
@@ -34,6 +37,8 @@ class Sandbox:
     sqs_url: str
     operator_url: str  # of the outside services: see backends/operator.py
     image: str
+    vllm_image: str
+    values: str
     contract: str
     words: tuple[str, ...]
     time_scale: float

@@ -17,6 +17,7 @@ from sandbox.client import Client
 
 FILE = "signs.jsonl"
 WAITING = {"ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff", "CreateContainerConfigError"}
+IMAGE_CACHE = "launch-image-cache-"  # begins the names of the product's DaemonSets that hold images nobody pushed
 EVENTS = {"FailedScheduling"}
 
 Object = dict[str, Any]
@@ -32,6 +33,8 @@ def write(path: Path, sign: str, obj: str, message: str) -> None:
 
 def of_pod(pod: Object) -> Iterator[Trouble]:
     """Containers that wait for a reason which is not going to pass by itself."""
+    if pod["metadata"].get("labels", {}).get("app", "").startswith(IMAGE_CACHE):
+        return  # as on many real clusters; nobody waits for them
     status = pod.get("status", {})
     for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
         waiting = container.get("state", {}).get("waiting", {})

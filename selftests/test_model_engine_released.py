@@ -341,6 +341,8 @@ class SimpleQueues:
 
 
 def test_a_task_whose_endpoint_expires_it_is_not_done(release: Release, replay: Replay, bundle: str) -> None:
+    scaler = f"/apis/apps/v1/namespaces/{release.namespace}/statefulsets/celery-autoscaler-sqs"
+    release.kube("PATCH", scaler, {"spec": {"replicas": 0}})  # or it would have a worker there in time
     endpoint = create(replay, "e2e_async_create", "impatient", task_expires_seconds=1, min_workers=0)
     until(lambda: (listed(replay, "impatient") or [{}])[0].get("status") == "READY", WAIT)
     path = f"{replay.url}/v1/model-endpoints/{endpoint['id']}"
@@ -365,6 +367,23 @@ def test_a_task_whose_endpoint_expires_it_is_not_done(release: Release, replay: 
     until(said, WAIT)
     answer = request(f"{replay.url}/v1/async-tasks/{task}", "GET", f"Bearer {replay.user}").body
     assert answer["status"] != "SUCCESS"
+    release.kube("PATCH", scaler, {"spec": {"replicas": 1}})
+
+
+def test_the_autoscaler_gives_an_endpoint_a_worker_once_a_task_waits(
+    release: Release, replay: Replay, bundle: str
+) -> None:
+    endpoint = create(replay, "e2e_async_create", "from-nothing", min_workers=0)
+    until(lambda: (listed(replay, "from-nothing") or [{}])[0].get("status") == "READY", WAIT)
+    path = f"{replay.url}/v1/model-endpoints/{endpoint['id']}"
+    until(lambda: request(path, "GET", f"Bearer {replay.user}").body["status"] == "READY", WAIT)
+    assert release.pods(release.endpoints, f"endpoint_id={endpoint['id']}") == []
+    url = f"{replay.url}/v1/async-tasks?model_endpoint_id={endpoint['id']}"
+    task = request(url, "POST", f"Bearer {replay.user}", {"args": {"y": 1}}).body["task_id"]
+    assert await_task(replay, task)["status"] == "SUCCESS"
+    messages = [line["message"] for line in release.log("celery-autoscaler-sqs-0")]
+    assert any(re.fullmatch(rf"Inflight : launch-endpoint-id-{endpoint['id']} : 1", line) for line in messages)
+    assert any(re.fullmatch(r"Iteration length: \d\S* seconds\.", line) for line in messages)
 
 
 def endpoint_name(endpoint: Object) -> str:
@@ -586,7 +605,10 @@ def log(release: Release, name: str) -> list[Object]:
 HEALTHY = {
     "model-engine": ("logs_healthy_gateway", ("model_engine_server.api.", "…celery_task_queue_gateway")),
     BUILDER: ("logs_healthy_builder", ("celery.worker", "celery.app", "asyncio", "…service_builder", "…live_endpoint")),
-    "model-engine-cacher": ("logs_healthy_cacher", ("k8s_cache", "…k8s_endpoint_resource_delegate")),
+    "model-engine-cacher": (
+        "logs_healthy_cacher",
+        ("k8s_cache", "…k8s_endpoint_resource_delegate", "…image_cache_gateway"),
+    ),
 }
 
 
@@ -621,7 +643,7 @@ def pattern(message: str) -> str:
 
 
 def test_every_recording_is_replayed() -> None:
-    text = Path(__file__).read_text()
+    text = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     by_name = {f"redis_noauth_fresh_{name}" for name in ("readyz", "list_bogus_name", "get_bundle", "create")}
     steps = ("create", "list_immediately", "get_by_id", "ready")
     by_name |= {f"e2e_{kind}_{step}" for kind in ("async", "streaming") for step in steps}

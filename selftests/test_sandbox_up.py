@@ -17,7 +17,7 @@ from sandbox import directory
 ROOT = Path(__file__).parents[1]
 KEYS = {
     *("name", "directory", "gateway_url", "token", "kubeconfig", "kube_url", "kube_token"),
-    *("namespace", "endpoint_namespace", "redis_url", "database_url", "image"),
+    *("namespace", "endpoint_namespace", "redis_url", "database_url", "image", "vllm_image", "values"),
 }
 ECHO = ["dumb-init", "--", "python", "-m", "model_engine_server.inference.forwarding.echo_server", "--port", "5005"]
 
@@ -202,7 +202,11 @@ def test_documented_contract_end_to_end_beside_the_other(released, name):
     ("words", "line"),
     [
         (("up", "documentd"), "unknown word 'documentd'; there is: documented"),
-        (("up", "azure"), "unknown word 'azure'; there is: documented released"),
+        (("up", "ibm"), "unknown word 'ibm'; there is: documented released aws gcp onprem redis-broker patched empty"),
+        (("up", "aws", "gcp"), "a sandbox is either aws or gcp"),
+        (("up", "gcp", "redis-broker"), "gcp has Redis for a broker anyway: leave redis-broker out"),
+        (("up", "patched"), "patched mends what is broken with gcp, onprem, redis-broker: name one of them, too"),
+        (("up", "--gateways", "0"), "--gateways is from 1 to 10"),
         (("up", "documented", "released"), "a sandbox is either documented or released"),
         (("up", "--time-scale", "fast"), "argument --time-scale: invalid float value: 'fast'"),
         (("down", "no-such"), "no sandbox 'no-such' is up"),

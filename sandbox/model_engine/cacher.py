@@ -8,7 +8,7 @@ import time
 
 from sandbox import clock
 from sandbox.client import Client
-from sandbox.model_engine import config, endpoint_objects, loggers
+from sandbox.model_engine import config, endpoint_objects, image_caches, loggers
 from sandbox.model_engine.infra_cache import CACHER_TTL, InfraCache
 from sandbox.model_engine.loggers import make_logger
 
@@ -46,6 +46,7 @@ async def loop_iteration(kubernetes: Client, cache: InfraCache, ttl: float) -> N
     delegate_logger.info(f"Got data for {names} and []")
     for endpoint_id, state in states.items():
         await cache.write(endpoint_id, state, ttl)
+    await image_caches.update(kubernetes)
 
 
 if __name__ == "__main__":

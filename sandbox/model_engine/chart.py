@@ -13,17 +13,24 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from sandbox.model_engine.config import LOADER, PATCHED, parse
+
 CHART = Path(__file__).with_name("chart")
+VERSION = "0.2.7"
+COMMIT = "a82369619a365b79a45e49ef6af1045653102615"
 
 # What each contract calls the workloads; their label `app` is their name.
 WORKLOADS = {
     "released": {"gateway": "{}", "builder": "{}-endpoint-builder", "cacher": "{}-cacher"},
     "documented": {"gateway": "{}-gateway", "builder": "{}-builder", "cacher": "{}-cacher"},
 }
+AUTOSCALERS = {"released": "celery-autoscaler-{celery_broker_type}", "documented": "{fullname}-celery-autoscaler"}
+
 # In install order. A file that is rendered twice goes to two namespaces: its `config_namespace`.
-COMMON = (
-    ("namespaces.yaml", ""),
-    ("database_secret.yaml", ""),
+NAMESPACES = (("namespaces.yaml", ""),)
+SECRETS = (("database_secret.yaml", ""),)  # the user's, not the chart's: there before the install
+CLUSTER = (("metrics_adapter.yaml", ""),)
+RELEASE = (
     ("priority_classes.yaml", ""),
     ("service_accounts.yaml", ""),
     ("service_config.yaml", "namespace"),
@@ -31,26 +38,25 @@ COMMON = (
     ("aws_config.yaml", "namespace"),
     ("aws_config.yaml", "endpoint_namespace"),
     ("service_template_config.yaml", ""),
+    ("inference_frameworks.yaml", ""),
+    ("migration.yaml", ""),
 )
+WORKLOAD_FILES = (("gateway.yaml", ""), ("builder.yaml", ""), ("cacher.yaml", ""), ("autoscaler.yaml", ""))
 FILES = {
-    "released": (*COMMON, ("gateway.yaml", ""), ("builder.yaml", ""), ("cacher.yaml", "")),
-    "documented": (
-        *COMMON,
-        ("documented_config.yaml", ""),
-        ("gateway.yaml", ""),
-        ("builder.yaml", ""),
-        ("cacher.yaml", ""),
-    ),
+    "released": (*RELEASE, *WORKLOAD_FILES),
+    "documented": (*RELEASE, ("documented_config.yaml", ""), *WORKLOAD_FILES),
 }
 GATEWAYS = {"released": "sandbox.model_engine.gateway", "documented": "sandbox.model_engine.documented_gateway"}
+MIGRATION = "model_engine_server/db/migrations/run_database_migration.sh"
 PROGRAMS = {
     "--app=model_engine_server.service_builder": "--app=sandbox.model_engine.builder",
     "model_engine_server.entrypoints.k8s_cache": "sandbox.model_engine.cacher",
+    "model_engine_server.core.celery.celery_autoscaler": "sandbox.model_engine.autoscaler",
     "model_engine_server.inference.forwarding.http_forwarder": "sandbox.model_engine.http_forwarder",
     "model_engine_server.inference.forwarding.celery_forwarder": "sandbox.model_engine.celery_forwarder",
     "model_engine_server.inference.forwarding.echo_server": "sandbox.model_engine.echo",
+    MIGRATION: str(Path(__file__).with_name("run_database_migration.sh")),
 }
-
 # What the templates of the three types of endpoints do not share.
 PROXY = 'sidecar.istio.io/holdApplicationUntilProxyStarts: "true"'
 ENDPOINT_TYPES: dict[str, dict[str, Any]] = {
@@ -59,6 +65,17 @@ ENDPOINT_TYPES: dict[str, dict[str, Any]] = {
     "async": {"grace_period": "1800", "proxy_annotation": "", "pod_labels": {"sidecar.istio.io/inject": "false"}},
 }
 BROKER_NAMES = {"sqs": "sqs-message-broker-master", "redis": "redis-elasticache-message-broker-master"}
+# Where the cacher keeps images at hand: of this sandbox's nodes the first alone fits.
+IMAGE_CACHES = {
+    "cpu": {"kubernetes.io/os": "linux"},
+    "a10": {"k8s.amazonaws.com/accelerator": "nvidia-ampere-a10"},
+    "a100": {"k8s.amazonaws.com/accelerator": "nvidia-ampere-a100"},
+    "t4": {"k8s.amazonaws.com/accelerator": "nvidia-tesla-t4"},
+    "h100": {"k8s.amazonaws.com/accelerator": "nvidia-hopper-h100"},
+}
+DEVICE_WORDS = {"node_selector": "nodeSelector", "tolerations": "tolerations"}
+CHART_LABELS = ("helm.sh/chart", "app.kubernetes.io/managed-by")  # which the autoscaler does not carry
+GPU_TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
 Object = dict[str, Any]
 
@@ -75,62 +92,137 @@ class Values:
     endpoint_namespace: str = "model-engine-endpoints"
     fullname: str = "model-engine"  # fullnameOverride
     image_repository: str = "registry.local/model-engine"
-    image_tag: str = "a82369619a365b79a45e49ef6af1045653102615"
+    vllm_repository: str = "registry.local/vllm"
+    vllm_tag: str = "0.11.1"
     contract: str = "released"
     context: str = "sandbox"
+    cloud: str = "aws"
+    redis_broker: bool = False
+    patched: bool = False
+    gateways: int = 1
+    num_shards: int = 1  # of the Celery autoscaler
+
+    @property
+    def image_tag(self) -> str:
+        return COMMIT + (PATCHED if self.patched else "")
+
+    @property
+    def image(self) -> str:
+        return f"{self.image_repository}:{self.image_tag}"
+
+    @property
+    def vllm_image(self) -> str:
+        return f"{self.vllm_repository}:{self.vllm_tag}"
 
 
-def objects(contract: str, values: Values) -> list[Object]:
-    """What an install creates, in its order. `contract`: ``released`` or ``documented``."""
-    words = substitutions(contract, values)
+def objects(values: Values) -> list[Object]:
+    """What an install creates, in its order."""
+    return rendered(FILES[values.contract], values)
+
+
+def surroundings(values: Values) -> list[Object]:
+    """What is there before an install: namespaces, the database's Secret, an adapter for metrics."""
+    return rendered((*NAMESPACES, *SECRETS, *CLUSTER), values)
+
+
+def rendered(files: tuple[tuple[str, str], ...], values: Values) -> list[Object]:
+    """The objects of some of the chart's files; each may name the namespace that it goes to."""
+    words = substitutions(values)
     found: list[Object] = []
-    for file, config_namespace in FILES[contract]:
+    for file, config_namespace in files:
         text = render(file, words | {"config_namespace": words.get(config_namespace, "")})
-        found += yaml.safe_load_all(text)
+        found += yaml.load_all(text, Loader=LOADER)
     return found
 
 
 def images(values: Values) -> dict[str, Any]:
-    """The release's image for ``images.json``: which local program each module of the product stands for."""
+    """What ``images.json`` begins with: the release's image with what stands for each module of the product, and the
+    vLLM image, which has an interpreter and a shell's tools."""
     gateway = {"model_engine_server.entrypoints.start_fastapi_server": GATEWAYS[values.contract]}
-    reference = f"{values.image_repository}:{values.image_tag}"
-    return {reference: {"id": f"sha256:{values.image_tag:0>64}", "programs": gateway | PROGRAMS}}
+    return {
+        values.image: {"id": f"sha256:{COMMIT:0>64}", "programs": gateway | PROGRAMS},
+        values.vllm_image: {"id": f"sha256:{'7' * 64}", "programs": {}},
+    }
 
 
-def substitutions(contract: str, values: Values) -> dict[str, str]:
+def user_values(values: Values) -> str:
+    """The helm values file that this release is installed with."""
+    return render("values.yaml", substitutions(values))
+
+
+def default_values() -> dict[str, Any]:
+    """The chart's own values."""
+    return dict(parse((CHART / "default_values.yaml").read_text()))
+
+
+def substitutions(values: Values) -> dict[str, str]:
     """What stands for each ``{{ name }}`` of the files; blocks as JSON, which is YAML on one line."""
     redis = urlsplit(values.redis_url)
-    words = {
-        **asdict(values),
-        **{name: pattern.format(values.fullname) for name, pattern in WORKLOADS[contract].items()},
+    broker = "redis" if values.redis_broker else "sqs"
+    words: dict[str, str] = {
+        **{name: str(value) for name, value in asdict(values).items()},
+        **{name: pattern.format(values.fullname) for name, pattern in WORKLOADS[values.contract].items()},
+        "image_tag": values.image_tag,
+        "image": values.image,
         "database_url_base64": base64.b64encode(values.database_url.encode()).decode(),
-        "image": f"{values.image_repository}:{values.image_tag}",
         "docker_repo_prefix": values.image_repository.rpartition("/")[0],
         "redis_host": str(redis.hostname),
+        "redis_port": str(redis.port),
         "cache_redis_url": redis._replace(path="/15").geturl(),
         "forwarder_repository": values.image_repository,
-        "celery_broker_type": "sqs",
-        "broker_name": BROKER_NAMES["sqs"],
-        "celery_forwarder_options": '- --sqs-url\n- "${SQS_QUEUE_URL}"',
-        "celery_forwarder_env": "",
+        "celery_broker_type": broker,
+        "broker_name": BROKER_NAMES[broker],
+        "autoscaler": AUTOSCALERS[values.contract].format(celery_broker_type=broker, fullname=values.fullname),
+        # GCP is taken to have no other broker.
+        "celery_broker_type_redis": "celery_broker_type_redis: true" if broker == "redis" else "",
+        "celery_forwarder_options": '- --sqs-url\n- "${SQS_QUEUE_URL}"' if broker == "sqs" else "",
+        "image_cache_devices": json.dumps(image_cache_devices()),
     }
+    if values.patched and values.cloud == "gcp":
+        words["celery_forwarder_options"] = "- --backend-protocol\n- redis"
+    for name in ("redis_env", f"aws_config_{values.cloud}", f"cloud_env_{values.cloud}"):
+        words[name] = render(f"{name}.yaml", words)
+    words["aws_config"], words["cloud_env"] = words[f"aws_config_{values.cloud}"], words[f"cloud_env_{values.cloud}"]
+    if broker == "sqs":
+        words["redis_env"] = ""
+    words["celery_forwarder_env"] = words["redis_env"]
+    for name in ("launch_config", "infra_config", "extra_env"):
+        words[name] = render(f"{name}.yaml", words)
+        words[f"{name}_json"] = json.dumps(parse(words[name]))
+    words["plain_env"] = render("env.yaml", words)
+    words["inference_frameworks"] = json.dumps(default_values()["inferenceFramework"] | {"vllm": values.vllm_tag})
     for name in ("labels", "endpoint_labels", "env", "volumes", "volume_mounts"):
-        words[name] = json.dumps(yaml.safe_load(render(f"{name}.yaml", words)))
-    for name in WORKLOADS[contract]:
+        words[name] = json.dumps(parse(render(f"{name}.yaml", words)))
+    for name in WORKLOADS[values.contract]:
         own = {"app": words[name], "tags.datadoghq.com/service": words[name]}
         words[f"{name}_labels"] = json.dumps(own | json.loads(words["labels"]))
+    own = {"app": words["autoscaler"], "tags.datadoghq.com/service": words["autoscaler"], "product": "common"}
+    base = {name: value for name, value in json.loads(words["labels"]).items() if name not in CHART_LABELS}
+    words["autoscaler_labels"] = json.dumps(base | own)
+    words["migration_labels"] = json.dumps({"sidecar.istio.io/inject": "false"} | json.loads(words["labels"]))
     for name in ("forwarder_env", "forwarder_volume_mounts", "http_forwarder_rest"):
         words[name] = render(f"{name}.yaml", words)
     for kind in ENDPOINT_TYPES:
         words[f"deployment_{kind}"] = json.dumps(endpoint_deployment(kind, words))
+    for device in image_cache_devices():
+        own = {name: json.dumps(device[key]) for name, key in DEVICE_WORDS.items()}
+        words[f"image_cache_{device['name']}"] = json.dumps(render("image_cache.yaml", words | own))
     return words
+
+
+def image_cache_devices() -> list[dict[str, Any]]:
+    """``imageCache.devices`` of the values."""
+    return [
+        {"name": name, "nodeSelector": selector, "tolerations": [] if name == "cpu" else GPU_TOLERATIONS}
+        for name, selector in IMAGE_CACHES.items()
+    ]
 
 
 def endpoint_deployment(kind: str, words: dict[str, str]) -> str:
     """The template of the Deployments of one type of endpoints. `kind`: a key of `ENDPOINT_TYPES`."""
     own = ENDPOINT_TYPES[kind]
     labels = {"app": "${RESOURCE_NAME}", "version": "v1", **own["pod_labels"]} | json.loads(words["endpoint_labels"])
-    annotations = yaml.safe_load(render("async_annotations.yaml", words)) if kind == "async" else {}
+    annotations = parse(render("async_annotations.yaml", words)) if kind == "async" else {}
     words = words | {
         "forwarder": render(f"forwarder_{kind}.yaml", words),
         "endpoint_pod_labels": json.dumps(labels),

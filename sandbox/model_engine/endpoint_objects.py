@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
 from sandbox.client import ApiError, Client
 from sandbox.model_engine import config
 from sandbox.model_engine.endpoint_queues import queue_name
@@ -59,7 +57,7 @@ def render(task: Object, image: str, git_tag: str, queue_url: str) -> Iterator[t
         if kind == "async" and name in HTTP:
             continue
         flavour = f"-runnable-image-{kind}-cpu" if name == "deployment" else ""
-        obj = yaml.safe_load(string.Template(config.template(f"{name}{flavour}.yaml")).substitute(values))
+        obj = config.parse(string.Template(config.template(f"{name}{flavour}.yaml")).substitute(values))
         if name == "deployment" and task["forwarder_max_concurrency"]:
             forwarder = obj["spec"]["template"]["spec"]["containers"][0]
             forwarder["command"] += ["--set", f"{MAX_CONCURRENCY}{task['forwarder_max_concurrency']}"]

@@ -53,7 +53,8 @@ async def waiting(endpoint_id: str) -> int | None:
 
 
 @functools.cache
-def _sqs() -> Any:
+def sqs() -> Any:
+    """A client that lives as long as the process."""
     import boto3  # half a second that a program without async endpoints does not need
 
     return boto3.client("sqs", region_name=config.infra_config()["default_region"])
@@ -65,7 +66,7 @@ def _create(task: Object) -> str:
     record, launch = task["record"], config.service_config()
     name = queue_name(record["id"])
     try:
-        return str(_sqs().get_queue_url(QueueName=name)["QueueUrl"])
+        return str(sqs().get_queue_url(QueueName=name)["QueueUrl"])
     except ClientError:
         logger.info("Queue does not exist, creating it")
     tags = string.Template(launch["sqs_queue_tag_template"]).substitute(
@@ -79,7 +80,7 @@ def _create(task: Object) -> str:
         "Policy": string.Template(launch["sqs_queue_policy_template"]).substitute(queue_name=name),
     }
     try:
-        return str(_sqs().create_queue(QueueName=name, Attributes=attributes, tags=json.loads(tags))["QueueUrl"])
+        return str(sqs().create_queue(QueueName=name, Attributes=attributes, tags=json.loads(tags))["QueueUrl"])
     except ClientError as error:
         raise EndpointResourceInfraException("Failed to create SQS queue") from error
 
@@ -89,12 +90,12 @@ def _delete(endpoint_id: str) -> None:
 
     name = queue_name(endpoint_id)
     try:
-        url = _sqs().get_queue_url(QueueName=name)["QueueUrl"]
+        url = sqs().get_queue_url(QueueName=name)["QueueUrl"]
     except ClientError:
         logger.info(f"Could not get queue url for queue_name={name}, endpoint_id={endpoint_id}, skipping delete")
         return
     try:
-        _sqs().delete_queue(QueueUrl=url)
+        sqs().delete_queue(QueueUrl=url)
     except ClientError as error:
         raise EndpointResourceInfraException("Failed to delete SQS queue") from error
 
@@ -104,11 +105,11 @@ def _waiting(endpoint_id: str) -> int:
 
     name = queue_name(endpoint_id)
     try:
-        url = _sqs().get_queue_url(QueueName=name)["QueueUrl"]
+        url = sqs().get_queue_url(QueueName=name)["QueueUrl"]
     except ClientError as error:
         raise EndpointResourceInfraException(f"Could not find queue {name} for endpoint {endpoint_id}") from error
     try:
-        answer = _sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        answer = sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
     except ClientError as error:
         raise EndpointResourceInfraException("Failed to get SQS queue attributes") from error
     return int(answer["Attributes"]["ApproximateNumberOfMessages"])

@@ -67,4 +67,4 @@ def log_start() -> None:
     for broker in BROKER_TYPES:
         app.info(f"Using broker type {broker}")
         if broker == "redis":  # named whether it is used or not
-            app.info(f"Using Redis host and port: {config.infra_config()['redis_host']}:6379")
+            app.info(f"Using Redis host and port: {config.redis_host()}")

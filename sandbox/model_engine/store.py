@@ -18,6 +18,7 @@ ENDPOINTS = (
     "SELECT e.*, b.name AS bundle_name FROM hosted_model_inference.endpoints e"
     " JOIN hosted_model_inference.bundles b ON b.id = e.current_bundle_id"
 )
+HEAD = "c4d5e6f7a8b9"  # the newest migration
 BASE32HEX = "0123456789abcdefghijklmnopqrstuv"
 
 Row = dict[str, Any]

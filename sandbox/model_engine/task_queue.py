@@ -35,11 +35,8 @@ DATABASES = {Broker.REDIS: (0, 3600), Broker.REDIS_24H: (3, 86400)}  # database,
 
 
 def redis_url(database: int) -> str:
-    """The broker's Redis: from the environment, else the configured host."""
-    host, port = os.environ.get("REDIS_HOST"), os.environ.get("REDIS_PORT")
-    if not (host and port):
-        host, port = config.infra_config()["redis_host"], "6379"
-    return f"redis://{host}:{port}/{database}"
+    """One database of the broker's Redis."""
+    return f"redis://{config.redis_host()}/{database}"
 
 
 def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_url: str = "") -> Celery:

@@ -1,0 +1,1 @@
+exec python -m sandbox.model_engine.migration
