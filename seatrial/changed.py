@@ -9,8 +9,8 @@ from seatrial.kube import ApiError, Kube
 from seatrial.trial import Trial
 from seatrial.verdict import BadSettings, NotJudged, Reason
 
-ABOUT = "release"
-"""The fixture that a check asks for, directly or not, when what it says depends on what is installed."""
+ABOUT = frozenset({"release", "ground"})
+"""Fixtures that a check asks for, directly or not, when what it says depends on what is installed."""
 
 
 class Watch:
@@ -57,7 +57,7 @@ class Watch:
 
 def start(config: pytest.Config, trial: Trial) -> None:
     """In the controlling process, once the target is known: write down what is under test."""
-    if ABOUT not in trial.needs:
+    if not ABOUT & trial.needs:
         return
     watch = Watch(config, trial)
     try:

@@ -83,7 +83,7 @@ class Runner:
         """Whether the check that is about the release has just been judged."""
         ended = when == "call" or (when == "setup" and outcome.verdict is not Verdict.PASS)
         judged = outcome.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.BLOCKED)
-        return ended and judged and ABOUT in getattr(item, "fixturenames", ())
+        return ended and judged and not ABOUT.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def label(report: pytest.TestReport, outcome: Outcome) -> None:

@@ -37,13 +37,14 @@ class Exchange:
         """Let the server answer; after so many bytes of the whole answer the connection breaks."""
         with self.proxy.upstream() as server:
             server.sendall(_head(self.spoken, replaced or {}) + self.spoken.body)
-            self._pump(server, cut_after)
+            self.pump(server, cut_after)
 
     def say(self, data: bytes) -> None:
         """Answer in the server's place."""
         self.client.sendall(data)
 
-    def _pump(self, server: socket.socket, left: int | None) -> None:
+    def pump(self, server: socket.socket, left: int | None = None) -> None:
+        """Bytes both ways until one side closes, or so many have come `left` from the server."""
         poll = select.poll()
         poll.register(self.client, select.POLLIN)
         poll.register(server, select.POLLIN)
@@ -76,6 +77,13 @@ def said(code: int, reason: str, message: str, **headers: str) -> Act:
 def cut(after: int) -> Act:
     """The answer breaks off after so many bytes, its head included."""
     return lambda exchange: exchange.pass_on(cut_after=after)
+
+
+def tunnel(exchange: Exchange) -> None:
+    """What an HTTP proxy does on CONNECT, wherever the client wants to go: it leads to the server."""
+    with exchange.proxy.upstream() as server:
+        exchange.say(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        exchange.pump(server)
 
 
 def hang(exchange: Exchange) -> None:

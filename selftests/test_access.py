@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
+import ssl
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from api_server import TOKEN, Api
-from kube_proxy import Exchange, KubeProxy, closed, cut, hang, said
+import trustme
+from api_server import TOKEN, Api, write_config
+from kube_proxy import Exchange, KubeProxy, closed, cut, hang, said, tunnel
+from sandboxes import Sandbox, Underway, judged, sandbox
+from scripted import Scripted, answer
 
 from seatrial.kube import Forbidden, Kube
 from seatrial.record import Record, events
@@ -182,6 +189,13 @@ print(json.dumps({{"apiVersion": "client.authentication.k8s.io/v1", "kind": "Exe
 """
 
 
+def plugin(tmp_path: Path) -> dict:
+    """A plug-in that says of each of its tokens that it lasts."""
+    lasts = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    run = {"command": sys.executable, "args": ["-c", PLUGIN.format(expiry=lasts), str(tmp_path / "count")]}
+    return {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", **run}
+
+
 def short_lived(proxy: KubeProxy, api: Api, tmp_path: Path) -> tuple[str, set[str]]:
     """A kubeconfig whose plug-in says that its tokens last, and the tokens that the server has stopped to take."""
     ended: set[str] = set()
@@ -193,10 +207,7 @@ def short_lived(proxy: KubeProxy, api: Api, tmp_path: Path) -> tuple[str, set[st
             exchange.pass_on(replaced={"Authorization": f"Bearer {TOKEN}"})
 
     proxy.on("", check)
-    lasts = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    run = {"command": sys.executable, "args": ["-c", PLUGIN.format(expiry=lasts), str(tmp_path / "count")]}
-    exec_ = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", **run}
-    return proxy.kubeconfig(api.config, tmp_path / "exec", exec=exec_), ended
+    return proxy.kubeconfig(api.config, tmp_path / "exec", exec=plugin(tmp_path)), ended
 
 
 def test_a_token_that_ends_in_mid_run_is_fetched_again(
@@ -225,3 +236,123 @@ def test_a_plugin_that_is_missing(proxy: KubeProxy, api: Api, record: Record, tm
     assert "the credential plug-in of context sandbox gives no credentials: " in str(caught.value)
     assert "no-such-plugin" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# -- the way there ----------------------------------------------------------------------------------------------------
+
+
+def test_a_remote_api_server_behind_an_https_proxy(record: Record, tmp_path: Path) -> None:
+    """CONNECT leads to it; its private authority is the kubeconfig's, or comes with CA_BUNDLE."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("api.remote.example").configure_cert(context)
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(authority.cert_pem.bytes())
+    version = answer(200, '{"gitVersion": "v1.36.0"}')
+    with Scripted(version, tls=context) as server, KubeProxy(f"http://127.0.0.1:{server.port}") as proxy:
+        proxy.on("^CONNECT api.remote.example:6443", tunnel)
+        cluster = {"proxy-url": proxy.url}
+        config = write_config(tmp_path / "config", "https://api.remote.example:6443", {}, **cluster)
+        with Kube.connect(config, "prod", record=record, ca_bundle=ca) as kube:
+            assert kube.version() == "v1.36.0"
+        with Kube.connect(config, "prod", record=record) as kube, pytest.raises(Unreachable) as caught:
+            kube.version()
+    assert "its certificate is not trusted" in str(caught.value)
+    assert {one.partition(" ")[0] for one in proxy.asked} == {"CONNECT"}
+
+
+# -- whole runs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def released() -> Iterator[Sandbox]:
+    """One sandbox for all runs."""
+    with sandbox() as one:
+        yield one
+
+
+def test_a_run_on_a_way_that_stumbles_is_green(released: Sandbox, tmp_path: Path) -> None:
+    """Its credentials last a moment, the API server goes away while an endpoint is waited for, and is busy at times."""
+    real = f"Bearer {released.up['kube_token']}"
+    now = {"turn": 0}
+
+    def check(exchange: Exchange) -> None:
+        turn = int(exchange.spoken.header("authorization").rpartition("-")[2] or 0)
+        if turn <= now["turn"]:
+            said(401, "Unauthorized", "Unauthorized")(exchange)
+        else:
+            exchange.pass_on(replaced={"Authorization": real})
+
+    def disturb(run: Underway) -> None:
+        run.await_text("waiting for sync endpoint:")
+        now["turn"] = int((tmp_path / "count").read_text())
+        with proxy.gone():
+            time.sleep(1)
+        proxy.on("^GET .*/pods", said(429, "TooManyRequests", "later", Retry_After="1"), times=2)
+
+    with KubeProxy(released.up["kube_url"]) as proxy:
+        proxy.on("", check)
+        config = proxy.kubeconfig(released.up["kubeconfig"], tmp_path / "exec", exec=plugin(tmp_path))
+        environment = released.environment() | {"KUBECONFIG": config}
+        run = judged(tmp_path / "run", "-k", "sync_endpoint", during=disturb, **environment)
+    assert run.code == 0, run.out
+    assert int((tmp_path / "count").read_text()) > now["turn"] > 0
+    assert released.left(run.run["run"]) == []
+    assert "short-lived" not in run.out
+
+
+@pytest.mark.prove
+def test_a_run_whose_api_server_stays_away(released: Sandbox, tmp_path: Path) -> None:
+    """An error with one line, and what could not be looked at is said to be left."""
+    with KubeProxy(released.up["kube_url"]) as proxy, ExitStack() as stack:
+
+        def disturb(run: Underway) -> None:
+            run.await_text("waiting for sync endpoint:")
+            stack.enter_context(proxy.gone())
+
+        config = proxy.kubeconfig(released.up["kubeconfig"], tmp_path / "kubeconfig")
+        environment = released.environment() | {"KUBECONFIG": config}
+        run = judged(tmp_path / "run", "-m", "tier_a", during=disturb, timeout=200, **environment)
+    assert run.verdicts["tier_a/sync_endpoint_serves"] == "error (unreachable)", run.out
+    assert "cannot be reached: connection refused" in run.out
+    assert "Traceback" not in run.out
+
+
+def test_a_gateway_token_that_ends_in_mid_run(released: Sandbox, tmp_path: Path) -> None:
+    """It is fetched again, once for each refusal; where the new one is refused as well, the rest is an error."""
+    word = released.up["token"]
+    program = f"import pathlib; p = pathlib.Path({str(tmp_path / 'count')!r}); "
+    program += "n = int(p.read_text()) + 1 if p.exists() else 1; p.write_text(str(n)); print(f'gw-token-{n}')"
+    refused = {"below": 0}
+
+    def check(exchange: Exchange) -> None:
+        token = exchange.spoken.header("authorization").removeprefix("Bearer ")
+        if token.startswith("gw-token-") and int(token[9:]) <= refused["below"]:
+            exchange.say(answer(401, '{"detail": "Token expired"}'))
+        elif token:
+            exchange.pass_on(replaced={"Authorization": f"Bearer {word}"})
+        else:
+            exchange.pass_on()
+
+    def expire(below: int) -> Callable[[Underway], None]:
+        def during(run: Underway) -> None:
+            run.await_text("waiting for sync endpoint:")
+            refused["below"] = below
+
+        return during
+
+    for below, code, verdict in ((1, 0, "pass"), (100, 3, "error (permission)")):
+        refused["below"] = 0
+        (tmp_path / "count").unlink(missing_ok=True)
+        with KubeProxy(released.up["gateway_url"]) as proxy:
+            proxy.on("", check)
+            environment = released.without_cluster() | {"GATEWAY_URL": proxy.url}
+            environment |= {"AUTH_TOKEN": "", "AUTH_TOKEN_COMMAND": shlex.join([sys.executable, "-c", program])}
+            run = judged(
+                tmp_path / f"run-{below}", "--no-cluster", "-k", "sync_endpoint_serves or sync_task_echoes",
+                during=expire(below), **environment,
+            )  # fmt: skip
+        assert run.code == code, run.out
+        assert set(run.verdicts.values()) == {verdict}, run.out
+        assert "gw-token-" not in run.out
+    assert run.out.count("ERROR (permission)") == 1
+    assert "AUTH_TOKEN_COMMAND (environment)" in run.out
