@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 from api_server import write_config
+from runner_account import runner
+from sandboxes import Sandbox, judged, sandbox
 from scripted import Scripted, Spoken, answer
 
 from seatrial import docs, rbac
 from seatrial.__main__ import main
 from seatrial.kube import Kube
+from seatrial.model_engine.rights import RIGHTS
 from seatrial.permissions import Permissions, Place, Right, ask, wanted
 from seatrial.rbac import Used
 from seatrial.record import Record, events
@@ -143,3 +146,44 @@ def test_the_roles_of_a_full_run_have_no_wildcard() -> None:
 def test_a_right_in_one_namespace_is_enough_to_look_at_it() -> None:
     asked = Asked("get", NAMESPACES, "models")
     assert Used.of(asked) == ("models", "", "namespaces", "", "get")
+
+
+# -- in runs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def released() -> Iterator[Sandbox]:
+    """One sandbox for all runs."""
+    with sandbox() as one:
+        yield one
+
+
+def of_the_table(one: Sandbox) -> set[Used]:
+    """What the table says that a full run needs there."""
+    places = {Place.RELEASE: one.up["namespace"], Place.ENDPOINTS: one.up["endpoint_namespace"], Place.CLUSTER: ""}
+    return {Used.of(each.asked) for each in wanted(RIGHTS, RIGHTS, places)}
+
+
+def test_a_run_with_exactly_the_written_rights_is_green(released: Sandbox, tmp_path: Path) -> None:
+    with runner(released, tmp_path / "kubeconfig") as environment:
+        run = judged(tmp_path / "run", **environment)
+    assert run.code == 0, run.out
+    assert run.verdicts["preflight/permissions"] == "pass"
+    assert "right missing" not in run.out
+    assert not [one for one in run.events if one["kind"] == "kube" and one["status"] == 403]
+    assert rbac.used(events(Path(run.run["record"]))) - of_the_table(released) == set()
+
+
+def test_rights_in_the_releases_namespace_only(released: Sandbox, tmp_path: Path) -> None:
+    """That the endpoint serves is proven by the echo; what is left of it nobody can say."""
+    home = released.up["namespace"]
+    with runner(released, tmp_path / "kubeconfig", lambda one: one["metadata"].get("namespace") == home) as environment:
+        run = judged(tmp_path / "run", "-k", "permissions or control_plane or tier_a and sync", **environment)
+    bad = {name: verdict for name, verdict in run.verdicts.items() if verdict != "pass"}
+    assert bad == {
+        "preflight/permissions": "error (permission)",
+        "tier_a/nothing_of_sync_endpoint_is_left": "error (permission)",
+    }, run.out
+    assert 'the rule {apiGroups: ["apps"], resources: ["deployments"], verbs: ["list"]} is missing' in run.out
+    assert "right missing: " in run.out.partition("tests/")[0]
+    assert released.left(run.run["run"]) == []
