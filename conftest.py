@@ -6,5 +6,6 @@ pytest_plugins = [
     "fixtures.run",
     "fixtures.cluster",
     "fixtures.model_engine",
+    "fixtures.infra",
     "fixtures.permissions",
 ]

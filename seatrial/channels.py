@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import httpcore
 import httpx
-
-from seatrial.closing import Closing
 
 PROTOCOL = "v4.channel.k8s.io"
 
@@ -23,7 +22,7 @@ _FINAL, _MASKED = 0x80, 0x80
 _CHUNK = 1 << 16
 
 
-class Channels(Closing):
+class Channels:
     """The messages of one connection. Not for two threads at once: TLS is not."""
 
     def __init__(self, response: httpx.Response, timeout: float) -> None:
@@ -35,8 +34,12 @@ class Channels(Closing):
         self._parts = bytearray()
         self.ended = False
 
-    def close(self) -> None:
-        """End the connection."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._response.close()
 
     def fileno(self) -> int:

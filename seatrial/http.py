@@ -6,25 +6,25 @@ import json as json_text
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import httpx
 
-from seatrial.closing import Closing
 from seatrial.course import Course
 from seatrial.http_errors import Answer, Product, broken, failure
 from seatrial.mask import masked
 from seatrial.network import proxy_for, trusted, why
 from seatrial.record import Record
 from seatrial.secret import Token
-from seatrial.verdict import BadSettings
+from seatrial.verdict import BadSettings, Unhealthy
 
 __all__ = ["Answer", "Http"]
 
 _READS = ("GET", "HEAD", "OPTIONS")
 
 
-class Http(Closing):
+class Http:
     """Talks to one product at `base_url`, over one connection for each call.
 
     Its methods raise `Unhealthy` when nobody answers as an HTTP API does, `Refused` when our token is not accepted or
@@ -43,6 +43,7 @@ class Http(Closing):
         seen_from: str,
         ca_bundle: Path | None = None,
         explain: Callable[[], None] = lambda: None,
+        suspect: Callable[[Answer | None], None] = lambda answer: None,
         name: str = "gateway",
         read_only: bool = False,
     ) -> None:
@@ -50,12 +51,13 @@ class Http(Closing):
 
         `source`: where the address came from; `seen_from`: where we stand; `name`: as messages call the product;
         `explain`: is called when a connection broke, and raises the reason if it knows a better one than we
-        (`Forward.explain`). With `read_only` only GET, HEAD and OPTIONS are sent.
+        (`Forward.explain`); `suspect` the same for an answer from 500 on, and, with None, where none came in time.
+        With `read_only` only GET, HEAD and OPTIONS are sent.
         """
         self.base_url = base_url.rstrip("/")
         self._product = Product(name, masked(self.base_url), source, seen_from)
         self._record, self._token, self._timeout, self._read_only = record, token, timeout, read_only
-        self._explain = explain
+        self._explain, self._suspect = explain, suspect
         self._client = httpx.Client(
             verify=trusted(ca_bundle) if self.base_url.startswith("https") else False,
             proxy=proxy_for(self.base_url),
@@ -65,6 +67,14 @@ class Http(Closing):
             limits=httpx.Limits(max_keepalive_connections=0),
             headers={"Accept": "application/json", "Connection": "close", "User-Agent": "seatrial"},
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close what is open."""
@@ -97,6 +107,8 @@ class Http(Closing):
             answer = self._send(method, path, json, params, self._token.value().reveal(), timeout or self._timeout)
         if trouble := failure(answer, self._token.source if self._token and ours else None):
             raise trouble
+        if answer.status >= 500:
+            self._suspect(answer)
         return answer
 
     def _send(
@@ -119,7 +131,10 @@ class Http(Closing):
         except httpx.RequestError as error:
             said["error"] = why(error)
             self._explain()
-            raise broken(self._product, f"{method} {path}", error, course, seconds) from error
+            reason = broken(self._product, f"{method} {path}", error, course, seconds)
+            if isinstance(reason, Unhealthy) and reason.cause.key.endswith("/silent"):
+                self._suspect(None)
+            raise reason from error
         finally:
             ms = round((time.monotonic() - began) * 1000)
             self._record.event("http", method=method, path=path, status=status, ms=ms, **said)

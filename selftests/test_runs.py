@@ -17,7 +17,13 @@ from dummies import Ended
 from sandboxes import Sandbox, at_once, judged, sandbox
 from verdicts import green
 
-NEEDS_CLUSTER = ("preflight/permissions", "tier_a/nothing_of_sync_endpoint_is_left")
+from seatrial import docs
+
+NEEDS_CLUSTER = (
+    "preflight/permissions",
+    "tier_a/nothing_of_sync_endpoint_is_left",
+    *(check.id for check in docs.checks() if check.phase == "infra"),
+)
 NEEDS_RELEASED = "tier_a/failing_task_fails"
 
 
@@ -95,7 +101,7 @@ def test_red_where_an_endpoint_is_initializing_until_it_serves(deployments: Depl
     """The documented contract has no word for built: that its pods exist is seen in the cluster, so nothing is left."""
     documented = deployments.documented
     with documented.broken("echo-image-missing"):
-        run = judged(tmp_path, "-k", "serves or deleted or left", **documented.environment())
+        run = judged(tmp_path, "-m", "tier_a", "-k", "serves or deleted or left", **documented.environment())
     assert run.code == 1, run.out
     assert run.verdicts == {
         "tier_a/sync_endpoint_serves": "fail",

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from seatrial.forward import Forward
-from seatrial.http import Http
+from seatrial.http import Answer, Http
 from seatrial.kube import Kube
 from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.health import gateway as gateway_health
@@ -72,7 +72,24 @@ def _http(
         if forward is not None:
             forward.explain()
 
-    return Http(
+    suspecting = False
+
+    def suspect(answer: Answer | None) -> None:
+        """Raise what the gateway's log, or Redis, knows of a request that failed inside it or was never answered."""
+        nonlocal suspecting
+        if kube is None or release is None or suspecting:
+            return
+        suspecting = True  # what is asked here must not be asked about
+        try:
+            with contextlib.suppress(NotJudged):
+                if answer is None:
+                    _hangs(http, kube, release)
+                elif cause := gateway_health.failed(kube, release, _request_id(answer)):
+                    raise Unhealthy(cause)
+        finally:
+            suspecting = False
+
+    http = Http(
         url,
         record=record,
         token=settings.token if settings.token.source else None,
@@ -81,5 +98,22 @@ def _http(
         seen_from=seen_from,
         ca_bundle=settings.ca_bundle,
         explain=explain,
+        suspect=suspect,
         read_only=settings.read_only,
     )
+    return http
+
+
+def _hangs(http: Http, kube: Kube, release: Release) -> None:
+    """Raise the likeliest cause of a request that is not answered, if /healthz is."""
+    try:
+        answers = http.call("GET", "/healthz", auth=False).status == 200
+    except AssertionError:
+        return
+    if answers:
+        raise Unhealthy(gateway_health.hangs(kube, release))
+
+
+def _request_id(answer: Answer) -> str:
+    """By which the gateway's log knows the request; empty where the answer does not say."""
+    return str(answer.data.get("request_id") or "") if isinstance(answer.data, dict) else ""

@@ -10,6 +10,8 @@ from seatrial.resources import (
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     EVENTS,
+    HPAS,
+    JOBS,
     LEASES,
     NAMESPACES,
     PODS,
@@ -58,6 +60,17 @@ RIGHTS: Table = {
         Right("create delete get list patch", LEASES, without="runs do not know of each other, nor which still lives"),
     ),
     "site": _health(Place.ENDPOINTS, _SERVING),
+    "infra": (
+        Right("list", STATEFUL_SETS),
+        Right("get list", PODS),
+        Right("get", PODS, sub="log"),
+        Right("get", STATEFUL_SETS, without="the autoscaler is not judged"),
+    ),
+    "infra/gateway_hpa_can_scale": (Right("list", HPAS),),
+    "infra/no_migration_job_is_left": (Right("list", JOBS),),
+    "infra/no_pod_in_error_state": (Right("list", JOBS, without="pods of finished Jobs are not told apart"),),
+    "infra/configuration_is_equal_in_both_namespaces": (Right("get", CONFIG_MAPS, Place.ENDPOINTS),),
+    "infra/cacher_redis_lets_it_in": (Right("create get delete", PODS), Right("get", PODS, sub="log")),
     **{
         f"tier_a/nothing_of_{kind}_endpoint_is_left": tuple(
             Right("list" if one is PODS else "get list", one, Place.ENDPOINTS) for one in KINDS

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from seatrial.kube import Kube
 from seatrial.model_engine.discovery import Release
-from seatrial.model_engine.health import broker, redis, words, workload
+from seatrial.model_engine.health import broker, cacher, redis, words, workload
 from seatrial.model_engine.health.signs import LONGEST, ending
 from seatrial.verdict import Cause
 
@@ -25,6 +24,8 @@ def failed(kube: Kube, release: Release, request_id: str) -> Cause | None:
 
     None where no such line is found, or its exception is none that we know.
     """
+    if not request_id:
+        return None
     for one in words.said(kube, release, "gateway"):
         sending = ""
         for line in one.lines:
@@ -45,10 +46,20 @@ def failed(kube: Kube, release: Release, request_id: str) -> Cause | None:
 def hangs(kube: Kube, release: Release) -> Cause:
     """Why a request is not answered while /healthz is: a fresh gateway waits for a Redis that wants a password.
 
-    Only suggested: no log says so.
+    Certain where the cacher says so, too; else only suggested: the gateway itself says nothing.
     """
-    said = "requests are not answered, /healthz is: so hangs a gateway that gives Redis no password"
-    return replace(redis.replied("NOAUTH", redis.cache(kube, release), (said,)), certain=False)
+    cause = cacher.trouble(kube, release) if "cacher" in release.components else None
+    if cause and cause.key.startswith("redis."):
+        return cause
+    at = redis.cache(kube, release)
+    return Cause(
+        f"redis.noauth/{at}",
+        f"the gateway hangs while its /healthz answers: most likely Redis at {at} wants a password",
+        evidence=("a gateway that gives Redis no password waits for ever, and says nothing",),
+        certain=False,
+        do="ask Redis with the release's own URL: pytest -m preflight -k redis",
+        look=f"{kube.kubectl} -n {release.namespace} logs -l {release.labels('gateway')} --tail 50",
+    )
 
 
 def _traceback(message: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seatrial.kube import Kube, Object
 from seatrial.model_engine.discovery import Release
+from seatrial.model_engine.health import workload
 from seatrial.resources import HPAS
 from seatrial.verdict import Cause
 
@@ -38,6 +39,8 @@ def trouble(kube: Kube, release: Release) -> Cause | None:
     for kind in NEEDED:
         one = conditions.get(kind)
         assert one is not None, f"the HorizontalPodAutoscaler {name} has no condition {kind} yet"
+        if one["status"] != "True" and one.get("reason") == "ScalingDisabled":  # there is nothing to scale
+            return workload.trouble(kube, release, "gateway") or _cannot(namespace, name, one, f"{look} {name}")
         if one["status"] != "True":
             return _cannot(namespace, name, one, f"{look} {name}")
     return None

@@ -60,6 +60,13 @@ SIGNS = (
         "see whether a firewall, security group or NetworkPolicy drops the way there",
     ),
     Sign(
+        "silent",
+        (),
+        "Redis at {at} accepts the connection and does not answer",
+        "see its log, and whether it wants TLS",
+    ),
+    Sign("unreachable", (), "there is no way to Redis at {at}", "see routes, firewalls and NetworkPolicies"),
+    Sign(
         "closed",
         ("Connection closed by server", "Connection reset by peer"),
         "Redis at {at} closes the connection",

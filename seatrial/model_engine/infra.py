@@ -1,0 +1,270 @@
+"""The release's infrastructure, as the checks of that phase look at it: each judges one part, and waits if it must."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from seatrial.kube import Kube
+from seatrial.logs import Line
+from seatrial.model_engine import discovery, places
+from seatrial.model_engine.configuration import LAUNCH, Configuration
+from seatrial.model_engine.discovery import Release
+from seatrial.model_engine.health import (
+    autoscaler,
+    builder,
+    cacher,
+    config,
+    hpa,
+    kubeconfig,
+    leftovers,
+    migration,
+    redis,
+    words,
+    workload,
+)
+from seatrial.probe import Prober
+from seatrial.trial import Trial
+from seatrial.verdict import Cause, NotApplicable, NotJudged, Reason, Unhealthy
+
+RUNNING = 120.0
+"""Seconds that a rollout, or a controller, gets to come to its end."""
+WATCHED = 20.0
+"""Seconds for which restarts are watched at least."""
+SLACK = 15.0
+"""Seconds beside a program's own cycle, for a machine that is busy."""
+
+Restarts = Mapping[tuple[str, str], int]
+
+
+@dataclass
+class Infra:
+    """`release` knows its autoscaler, too, where there is one. `restarts`: of the components' containers at `began`."""
+
+    trial: Trial
+    kube: Kube
+    release: Release
+    restarts: Restarts = field(default_factory=dict)
+    began: float = 0.0
+
+    @classmethod
+    def first_look(cls, trial: Trial, kube: Kube, release: Release) -> Infra:
+        """What there is now: later looks compare with it, and never with a clock."""
+        found = discovery.autoscaler(kube, release)
+        whole = release if found is None else replace(release, components={**release.components, "autoscaler": found})
+        self = cls(trial, kube, whole)
+        self.restarts, self.began = self.counts(), time.monotonic()
+        return self
+
+    def runs(self, component: str) -> None:
+        """Every pod of `component` runs, ready and of its newest template."""
+        if component not in self.release.components:
+            raise Unhealthy(workload.missing(self.kube, self.release, component))
+        self.await_healthy(lambda: workload.rollout(self.kube, self.release, component), f"{component} runs")
+
+    def await_healthy(self, look: Callable[[], Cause | None], what: str, timeout: float = RUNNING) -> None:
+        """Wait until `look` finds no cause."""
+
+        def probe() -> None:
+            if cause := look():
+                raise Unhealthy(cause)
+
+        self.trial.wait.until(probe, timeout, what=what)
+
+    def switched_off(self, setting: str) -> None:
+        """`NotApplicable` where the release has that part off, by its values or by what the user says."""
+        if getattr(self.trial.settings, setting) is False:
+            raise NotApplicable(f"the release has it off: {setting} is false ({self.trial.settings.source(setting)})")
+
+    def hpa_can_scale(self) -> None:
+        """The gateway's HorizontalPodAutoscaler is there and has metrics."""
+        self.switched_off("autoscaling_horizontal")
+        self.await_healthy(lambda: hpa.trouble(self.kube, self.release), "HPA", 60)
+
+    def no_migration_left(self) -> None:
+        """No migration has failed; one that goes on is waited for."""
+        self.await_healthy(lambda: migration.trouble(self.kube, self.release), "migration", 600)
+
+    def broken_pods(self) -> None:
+        """No pod of the release is in an error state; others' are a warning."""
+        found = leftovers.look(self.kube, self.release)
+        if found.others:
+            self.trial.warn(f"pods of others in namespace {self.release.namespace}: {', '.join(found.others[:10])}")
+        for kind, count in found.apart.items():
+            self.trial.note(f"{count} pod{'s' if count > 1 else ''} in an error state {kind}: not judged here")
+        if found.release:
+            raise Unhealthy(found.release[0])
+
+    def autoscaler_iterates(self) -> None:
+        """Each of its pods completes a new pass of its loop."""
+        self.new_lines("autoscaler", autoscaler.iterations, autoscaler.trouble, 2 * SLACK)
+
+    def cacher_cycles(self) -> None:
+        """Each of its pods completes a new cycle within two."""
+        self.new_lines("cacher", cacher.cycles, cacher.silent, 2 * cacher.CYCLE + SLACK)
+
+    def new_lines(
+        self,
+        component: str,
+        select: Callable[[Sequence[Line]], list[Line]],
+        trouble: Callable[[Kube, Release], Cause | None],
+        timeout: float,
+    ) -> None:
+        """Wait until every pod of `component` has said something that `select` selects and that was not there before.
+
+        Told by the lines themselves: the clocks of a pod and of this machine are never compared.
+        """
+        if component not in self.release.components:
+            raise Unhealthy(workload.missing(self.kube, self.release, component))
+        before = self.newest(component, select)
+
+        def probe() -> None:
+            now = self.newest(component, select)
+            silent = [pod for pod in now if now[pod] == before.get(pod, "")]
+            if now and not silent:
+                return
+            if cause := trouble(self.kube, self.release):
+                raise Unhealthy(cause)
+            assert now, f"the {component} has no pod"
+            raise AssertionError(f"{', '.join(silent)} of the {component} has completed no cycle since we look")
+
+        self.trial.wait.until(probe, timeout, what=f"a cycle of the {component}")
+
+    def newest(self, component: str, select: Callable[[Sequence[Line]], list[Line]]) -> dict[str, str]:
+        """The newest of the selected lines of each pod, as it stands in the log; empty where there is none yet."""
+        found = dict.fromkeys((pod["metadata"]["name"] for pod in words.pods(self.kube, self.release, component)), "")
+        for said in words.said(self.kube, self.release, component):
+            if not said.previous and (lines := select(said.lines)):
+                found[said.pod] = lines[-1].raw
+        return found
+
+    def builder_is_connected(self) -> None:
+        """The last word of each worker is that it takes tasks; the whole log is read where its end does not tell."""
+
+        def look() -> Cause | None:
+            if cause := builder.trouble(self.kube, self.release):
+                return cause
+            ends = list(self.said_now("builder", words.TAIL))
+            silent = [one.pod for one in ends if builder.last_word(one.lines) is None]
+            if silent:
+                ends = [one for one in self.said_now("builder", None) if one.pod in silent]
+                silent = [one.pod for one in ends if builder.last_word(one.lines) is None]
+            assert ends, "the builder has no log"
+            if silent and self.begins_late(silent):
+                raise NotJudged(
+                    Reason.TOOL,
+                    f"the log of {', '.join(silent)} has been rotated and says nothing of its worker any more",
+                    source="the builder's whole log",
+                    do="let it build something, -m tier_a does, and try again; or restart it",
+                )
+            assert not silent, f"{', '.join(silent)} has not said that its worker is ready"
+            return None
+
+        self.await_healthy(look, "the builder's worker", 60)
+
+    def said_now(self, component: str, tail: int | None) -> list[words.Said]:
+        """The logs of the present runs."""
+        return [one for one in words.said(self.kube, self.release, component, tail=tail) if not one.previous]
+
+    def begins_late(self, pods: Sequence[str]) -> bool:
+        """Whether the logs of `pods` begin in the middle: without the lines that every program of the product begins
+        with, so that they were rotated."""
+        return all(
+            not any(line.name == "model_engine_server.core.config" for line in one.lines)
+            for one in self.said_now("builder", None)
+            if one.pod in pods
+        )
+
+    def configured(self) -> None:
+        """Each ConfigMap that the components mount is there, parses, and has what the product needs of it."""
+        names = config.mounted(self.release)
+        if not names:
+            raise NotApplicable("the release mounts no ConfigMap: its configuration is in files of its image")
+        for name in names:
+            if cause := config.complete(self.kube, self.release, name):
+                raise Unhealthy(cause)
+        self.trial.note(f"complete: {', '.join(names)}")
+
+    def same_in_both_namespaces(self) -> None:
+        """Endpoints' pods are given the configuration that the control plane has."""
+        settings = self.trial.settings
+        if settings.endpoint_namespace is None and self.release.refused is not None:
+            raise self.release.refused
+        where = settings.need(settings.endpoint_namespace, "endpoint_namespace")
+        if where == self.release.namespace:
+            raise NotApplicable(f"endpoints run in the release's own namespace {where}: there is one configuration")
+        if cause := config.differing(self.kube, self.release, where):
+            raise Unhealthy(cause)
+
+    def kubeconfig_is_valid(self) -> None:
+        """The kubeconfig that the documented contract embeds has clusters and users."""
+        documented = self.trial.settings.contract == "documented" or self.release.name("gateway").endswith("-gateway")
+        if cause := kubeconfig.trouble(self.kube, self.release, expected=documented):
+            raise Unhealthy(cause)
+
+    def redis_lets_the_cacher_in(self) -> None:
+        """A pod of ours in the cacher's place reads its URL, logs in, and writes a key that ends by itself."""
+        place = places.of_component(self.release, "cacher")
+        found = Configuration.of_release(self.kube, self.release.components["gateway"])
+        cache = found.cache_redis
+        if found.refused is not None:
+            raise found.refused
+        if cache is None or not cache.key:
+            raise NotApplicable(f"{found.source} has no address of Redis that a probe could use as it is")
+        reference = {"configMapKeyRef": {"name": found.config_map, "key": LAUNCH}}
+        place = replace(place, env=(*place.env, {"name": LAUNCH.upper(), "valueFrom": reference}))
+        key = f"launch-k8s-cache:{self.trial.run.name('probe')}"  # rights may be given by the beginning of a key
+        commands = [["PING"], ["SET", key, "1", "EX", "5"]]
+        ask = {"yaml_env": LAUNCH.upper(), "keys": [cache.key], "commands": commands}
+        probe = Prober(self.trial, self.kube).start("cacher-redis", place, "redis_ask", (ask,))
+        said = probe.result()
+        if not said["ok"]:
+            evidence = (f"{said.get('step') or 'connect'}: {said.get('said')}", f"seen from {place.seen_from}")
+            raise Unhealthy(redis.replied(str(said["code"]), str(said["at"]), evidence))
+        self.trial.note(f"Redis at {said['at']} takes the cacher's URL, seen from {place.seen_from}")
+
+    def counts(self) -> Restarts:
+        """How often the components' own containers have been restarted, by pod and container."""
+        return {
+            (pod["metadata"]["name"], one["name"]): one.get("restartCount", 0)
+            for component in self.release.components
+            for pod in words.pods(self.kube, self.release, component)
+            for one in pod.get("status", {}).get("containerStatuses") or []
+            if one["name"] == self.release.container(component)
+        }
+
+    def no_restarts(self) -> None:
+        """None of those counts has grown since the first look, which is some seconds ago at least."""
+        window = WATCHED * self.trial.settings.timeout_factor
+
+        def probe() -> None:
+            now = self.counts()
+            for (pod, container), count in now.items():
+                if count > self.restarts.get((pod, container), 0):
+                    raise Unhealthy(self.restarted(pod, container, count))
+            left = window - (time.monotonic() - self.began)
+            assert left <= 0, f"watched for {WATCHED:g} s"
+
+        self.trial.wait.until(probe, 2 * WATCHED, what="restarts")
+        self.trial.note(f"no restart of a component in {time.monotonic() - self.began:.0f} s")
+
+    def restarted(self, pod: str, container: str, count: int) -> Cause:
+        """Why, by the last words of what ended."""
+        before, namespace = self.restarts.get((pod, container), 0), self.release.namespace
+        component = next(
+            name
+            for name in self.release.components
+            if pod in [one["metadata"]["name"] for one in words.pods(self.kube, self.release, name)]
+        )
+        evidence = f"pod {namespace}/{pod}, container {container}: {count} restarts, {before} at the first look"
+        if cause := words.death(self.kube, self.release, component):
+            return replace(cause, evidence=(*cause.evidence, evidence), settle=0.0)
+        return Cause(
+            f"{component}.restarts/{namespace}",
+            f"the {component} was restarted during the run",
+            evidence=(evidence,),
+            settle=0.0,
+            do="see what its last run said",
+            look=f"{self.kube.kubectl} -n {namespace} logs {pod} -c {container} --previous",
+        )
