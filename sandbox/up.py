@@ -37,6 +37,7 @@ from sandbox.kube.server import ApiServer
 from sandbox.kube.users import MASTERS, NODES, User
 from sandbox.model_engine import chart, helm
 from sandbox.node.kubelet import Kubelet
+from sandbox.node.policies import NetworkPolicies
 from sandbox.node.services import ServiceProxy
 from sandbox.signs import Signs
 
@@ -71,6 +72,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         User("sandbox-admin", (MASTERS,)),
         User(f"system:node:{NODE}", (NODES,)),
         User("system:kube-proxy"),
+        User("network-plug-in"),
     )
     tokens = {user.name: secrets.token_urlsafe(24) for user in users}
     api = ApiServer(users={tokens[user.name]: user for user in users}, service_network=claim.network(200))
@@ -123,7 +125,8 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         slow_label=ENDPOINT_LABEL,
     )
     services, signs = ServiceProxy(await client("system:kube-proxy"), place), Signs(admin, place)
-    for started in (kubelet, services, signs):
+    policies = NetworkPolicies(await client("network-plug-in"), claim.address(0, 10), place)
+    for started in (kubelet, services, policies, signs):
         parts.push_async_callback(started.stop)
         await started.start()
 

@@ -14,6 +14,7 @@ from sandbox.client import Client
 from sandbox.kube.server import ApiServer
 from sandbox.kube.users import MASTERS, NODES, User
 from sandbox.node.kubelet import Kubelet
+from sandbox.node.policies import NetworkPolicies
 from sandbox.node.services import ServiceProxy
 
 NAMESPACE = "shop"
@@ -107,6 +108,7 @@ class Cluster:
 
 
 POD_FIELDS = (
+    "activeDeadlineSeconds",
     "automountServiceAccountToken",
     "initContainers",
     "others",
@@ -125,6 +127,7 @@ async def cluster(directory: Path, **options: Any) -> AsyncIterator[Cluster]:
         "admin": User("admin", (MASTERS,)),
         "node": User("system:node:node-1", (NODES,)),
         "proxy": User("system:kube-proxy"),
+        "network": User("network-plug-in"),
     }
     api = ApiServer(users=users, service_network=claim.network(200))
     await api.start(claim.address(0, 1))
@@ -132,7 +135,7 @@ async def cluster(directory: Path, **options: Any) -> AsyncIterator[Cluster]:
     images.write_text(json.dumps({IMAGE: {"id": DIGEST}}))
     try:
         async with contextlib.AsyncExitStack() as clients:
-            client, node, at_proxy = [
+            client, node, at_proxy, network = [
                 await clients.enter_async_context(Client(api.url, token, api.ca_pem)) for token in users
             ]
             kubelet = Kubelet(
@@ -149,9 +152,12 @@ async def cluster(directory: Path, **options: Any) -> AsyncIterator[Cluster]:
             await client.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
             await kubelet.start()
             await proxy.start()
+            policies = NetworkPolicies(network, claim.address(0, 10), directory)
+            await policies.start()
             try:
                 yield Cluster(client, kubelet, claim, directory)
             finally:
+                await policies.stop()
                 await proxy.stop()
                 await kubelet.stop()
     finally:

@@ -735,3 +735,58 @@ def alive(pid):
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+def test_a_pod_is_active_no_longer_than_it_may(tmp_path):
+    async def test(cluster):
+        patient = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(3)); print('up'); time.sleep(60)"
+        for name, command in (("web", ("python", "-c", patient)), ("deaf", ("sleep", "60"))):
+            await cluster.run(name, *command, activeDeadlineSeconds=80, terminationGracePeriodSeconds=20)
+        for name, code in (("web", 3), ("deaf", 137)):
+            pod = await cluster.phase(name, "Failed")
+            assert pod["status"]["reason"] == "DeadlineExceeded"
+            assert pod["status"]["message"] == "Pod was active on the node longer than the specified deadline"
+            assert (await cluster.main(name))["state"]["terminated"]["exitCode"] == code
+        await cluster.client.delete(f"{PODS}/web")
+        reasons = [reason for _, reason, _, _ in await cluster.events("web")]
+        assert reasons[-2:] == ["DeadlineExceeded", "Killing"]
+
+    run(test, tmp_path)
+
+
+def test_a_deadline_means_nothing_to_a_pod_that_has_ended(tmp_path):
+    async def test(cluster):
+        await cluster.run("web", "python", "-c", "pass", restartPolicy="Never", activeDeadlineSeconds=3600)
+        await cluster.phase("web", "Succeeded")
+        for pod in cluster.kubelet._pods.values():
+            pod._expire()
+        await cluster.client.delete(f"{PODS}/web")
+        assert "DeadlineExceeded" not in {reason for _, reason, _, _ in await cluster.events("web")}
+
+    run(test, tmp_path)
+
+
+def test_an_evicted_pod_stays_as_it_was_left(tmp_path):
+    async def test(cluster):
+        evicted = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+        await cluster.run("web", "sleep", "60", terminationGracePeriodSeconds=2)
+        await cluster.run("early", "sleep", "60")
+        await cluster.client.patch(f"{PODS}/early/status", {"status": evicted})
+        await cluster.ready("web")
+        await cluster.client.patch(f"{PODS}/web/status", {"status": evicted})
+
+        async def stopped():
+            return not any(container.running for pod in cluster.kubelet._pods.values() for container in pod._all)
+
+        await cluster.until(stopped)
+        for name in ("web", "early"):
+            status = (await cluster.pod(name))["status"]
+            assert {key: status[key] for key in evicted} == evicted
+            await cluster.client.delete(f"{PODS}/{name}")
+
+        async def forgotten():
+            return not cluster.kubelet._pods
+
+        await cluster.until(forgotten)
+
+    run(test, tmp_path)

@@ -42,6 +42,10 @@ RULES: dict[str, list[Object]] = {
         _rule(("list", "watch"), "", "endpoints", "services"),
         _rule(("list", "watch"), "discovery.k8s.io", "endpointslices"),
     ],
+    "network-plug-in": [
+        _rule(("list", "watch"), "", "pods"),
+        _rule(("list", "watch"), "networking.k8s.io", "networkpolicies"),
+    ],
 }
 # Who has which role. A real cluster gives nodes their rights by an authorizer of its own that looks at each pod.
 BOUND = (
@@ -52,6 +56,7 @@ BOUND = (
     ("system:public-info-viewer:anonymous", "system:public-info-viewer", "Group", UNAUTHENTICATED),
     ("system:node", "system:node", "Group", NODES),
     ("system:node-proxier", "system:node-proxier", "User", "system:kube-proxy"),
+    ("network-plug-in", "network-plug-in", "User", "network-plug-in"),
 )
 
 

@@ -152,6 +152,13 @@ def _service(obj: Object) -> list[Cause]:
     return [] if portless else _required(obj, "spec.ports")
 
 
+def _network_policy(obj: Object) -> list[Cause]:
+    rules = get(obj, "spec.egress", [])
+    if any("ipBlock" not in peer for rule in rules for peer in rule.get("to") or []):
+        raise not_served("NetworkPolicies with egress to selected pods or namespaces, only to ipBlock")
+    return []
+
+
 def _webhooks(obj: Object) -> list[Cause]:
     for webhook in obj.get("webhooks") or []:
         unknown = [field for field in ("matchConditions",) if webhook.get(field)]
@@ -163,6 +170,7 @@ def _webhooks(obj: Object) -> list[Cause]:
 _SPECS = {
     **dict.fromkeys(SELECTING, _selecting),
     "Job": _job,
+    "NetworkPolicy": _network_policy,
     "Pod": lambda obj: _required(obj, "spec.containers"),
     "Service": _service,
     "MutatingWebhookConfiguration": _webhooks,

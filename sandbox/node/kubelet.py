@@ -13,7 +13,7 @@ from . import environment, registration
 from .events import Recorder
 from .images import Images
 from .network import PodNetwork
-from .pod import Pod
+from .pod import Pod, is_over
 from .server import Server
 from .tasks import background
 from .timestamps import now
@@ -128,6 +128,8 @@ class Kubelet:
             return
         pod = self._pods.get(uid)
         if pod is None:
+            if is_over(observed):
+                return
             pod = self._pods[uid] = Pod(self, observed)
         pod.update(observed)
 

@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sandbox.node")
 
+OVER = ("Succeeded", "Failed")
 # The kubelet's waits between attempts to mount volumes, in seconds: doubled from the first to the last.
 MOUNT_SECONDS = (0.5, 122)
 HELD_PORT_SECONDS = 10
+
+
+def is_over(pod: Object) -> bool:
+    """Whether the API server says that the pod has ended and will not run again."""
+    return pod.get("status", {}).get("phase") in OVER
 
 
 class Pod:
@@ -48,6 +54,9 @@ class Pod:
         self._started_at = now()
         self._in_place = False
         self._terminal = False
+        self._failure: Object = {}  # of a pod that was active for too long: reason and message
+        self._phase: str = observed.get("status", {}).get("phase", "Pending")  # as it was last written
+        self._evicted = False
         self._held_until = time.monotonic() + node.hold_of(observed)
         self._conditions: list[Object] = []
         self._dirty = asyncio.Event()
@@ -56,17 +65,43 @@ class Pod:
         self._terminating = False
         self._living = background(self._live())
         self._reporting = background(self._report())
+        self._stopping: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+        self._deadline: asyncio.TimerHandle | None = None
+        if "activeDeadlineSeconds" in self.spec:
+            deadline = clock.scaled(self.spec["activeDeadlineSeconds"])
+            self._deadline = asyncio.get_running_loop().call_later(deadline, self._expire)
         if self._held_until > time.monotonic():
             asyncio.get_running_loop().call_at(self._held_until + 0.01, self.changed)
 
     # What the API server says of it
 
     def update(self, observed: Object) -> None:
-        """The object was written: a deletion begins the end, or brings it nearer."""
+        """The object was written: a deletion begins the end, or brings it nearer; an eviction is one, too."""
         self.observed = self._with_addresses(observed)
+        if is_over(observed) and self._phase not in OVER and not self._evicted:
+            self._evicted = True
+            self._reporting.cancel()  # what was said of the pod stays
+            self._stop_soon()
         if "deletionTimestamp" in observed["metadata"]:
             self.terminate(observed["metadata"].get("deletionGracePeriodSeconds", 0))
+
+    def _expire(self) -> None:
+        """The pod has been active for as long as it may be."""
+        if self._phase in OVER or self._evicted or self._terminating:
+            return
+        text = "Pod was active on the node longer than the specified deadline"
+        self.node.recorder.record(self.observed, "", "Normal", "DeadlineExceeded", text)
+        self._failure = {"phase": "Failed", "reason": "DeadlineExceeded", "message": text}
+        self._stop_soon()
+
+    def _stop_soon(self) -> None:
+        """End what runs, within the pod's grace period."""
+        self._living.cancel()
+        self._stopping = background(self._stop())
+        grace = clock.scaled(self.spec.get("terminationGracePeriodSeconds", 30))
+        asyncio.get_running_loop().call_later(grace, self.kill)
 
     def _with_addresses(self, observed: Object) -> Object:
         """The object with what the downward API may ask for before the first status is written."""
@@ -92,7 +127,9 @@ class Pod:
 
     async def close(self) -> None:
         """The node stops: end the processes and say nothing to the API server."""
-        tasks = [task for task in (self._living, self._reporting, self._ending) if task]
+        tasks = [task for task in (self._living, self._reporting, self._stopping, self._ending) if task]
+        if self._deadline is not None:
+            self._deadline.cancel()
         for task in tasks:
             task.cancel()
         self.kill()
@@ -164,19 +201,25 @@ class Pod:
                 self.changed()
                 await clock.sleep(HELD_PORT_SECONDS)
 
-    async def _end(self) -> None:
-        """Processes end in their own time or are killed; then the API server may forget the pod."""
+    async def _stop(self) -> None:
+        """Return once every process has ended, in its own time or killed."""
         await asyncio.gather(self._living, return_exceptions=True)
         for container in self._all:
             if container.running:
                 container.event("Normal", "Killing", f"Stopping container {container.name}")
                 container.signal()
         await asyncio.gather(*(container.ended() for container in self._all))
+        self.changed()
+
+    async def _end(self) -> None:
+        """Stop; then the API server may forget the pod."""
+        await (self._stopping or self._stop())
         self._terminal = True
         self._reporting.cancel()
         await asyncio.gather(self._reporting, return_exceptions=True)
         with contextlib.suppress(ApiError):
-            await self._write_status()
+            if not self._evicted:
+                await self._write_status()
             await self.node.client.delete(self.path, gracePeriodSeconds=0, preconditions={"uid": self.uid})
         shutil.rmtree(self.directory, ignore_errors=True)
         self.node.forget(self)
@@ -189,13 +232,21 @@ class Pod:
             await self._dirty.wait()
             self._dirty.clear()
             try:
-                await self._write_status()
-            except ApiError as error:  # the pod has been deleted, and the watch is about to say so
+                await asyncio.shield(background(self._write_status()))
+            except ApiError as error:  # the pod has been deleted or evicted, and the watch is about to say so
                 log.info("pod %s: %s", self.full_name, error)
 
     async def _write_status(self) -> None:
-        body = {"metadata": {"uid": self.uid}, "status": self._status()}
-        await self.node.client.patch(f"{self.path}/status", body)
+        """Unless somebody else has ended the pod meanwhile: its phase is no longer what it was."""
+        async with self._writing:
+            status = self._status()
+            patch = [
+                {"op": "test", "path": "/metadata/uid", "value": self.uid},
+                {"op": "test", "path": "/status/phase", "value": self._phase},
+                *({"op": "add", "path": f"/status/{key}", "value": value} for key, value in status.items()),
+            ]
+            await self.node.client.patch(f"{self.path}/status", patch, "json")
+            self._phase = status["phase"]
 
     def _status(self) -> Object:
         init = [container.status() for container in self.init_containers]
@@ -207,6 +258,7 @@ class Pod:
         self._conditions = status.conditions(before, init, main, phase, in_place=self._in_place)
         return {
             "phase": phase,
+            **(self._failure if self._stopping is not None and self._stopping.done() else {}),
             "conditions": self._conditions,
             "hostIP": self.node.address,
             "hostIPs": [{"ip": self.node.address}],
