@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import struct
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpcore
 import httpx
+
+from seatrial.closing import Closing
 
 PROTOCOL = "v4.channel.k8s.io"
 
@@ -22,7 +23,7 @@ _FINAL, _MASKED = 0x80, 0x80
 _CHUNK = 1 << 16
 
 
-class Channels:
+class Channels(Closing):
     """The messages of one connection. Not for two threads at once: TLS is not."""
 
     def __init__(self, response: httpx.Response, timeout: float) -> None:
@@ -34,12 +35,8 @@ class Channels:
         self._parts = bytearray()
         self.ended = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """End the connection."""
         self._response.close()
 
     def fileno(self) -> int:

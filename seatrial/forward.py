@@ -6,10 +6,9 @@ import contextlib
 import select
 import socket
 import threading
-from types import TracebackType
-from typing import Self
 
 from seatrial.channels import PROTOCOL, Channels
+from seatrial.closing import Closing
 from seatrial.kube import ApiError, Kube, NotFound
 from seatrial.resources import ENDPOINT_SLICES, PODS, SERVICES, Asked
 from seatrial.verdict import Cause, NotJudged, Unhealthy, Unreachable
@@ -20,7 +19,7 @@ _OPENING = 10.0
 """Seconds for the first bytes of a stream, and for one write to a peer that does not read."""
 
 
-class Forward:
+class Forward(Closing):
     """Listens at `url` until closed, and forwards to `port` of a Service.
 
     Every connection goes to an endpoint that is ready *then*, the one used last if it still is: so an empty Service
@@ -42,14 +41,6 @@ class Forward:
 
     def __str__(self) -> str:
         return f"Service {self._namespace}/{self._service}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def explain(self) -> None:
         """Raise what kept the last connection from being forwarded, if something did.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from seatrial.kube import Kube, NotFound, Object
@@ -25,9 +26,16 @@ _PASSING = ("429", "too many requests", "toomanyrequests")
 
 
 def pods(kube: Kube, namespace: str, labels: str) -> Cause | None:
-    """The first trouble among the pods that `labels` select, if any; no pods is no trouble of theirs."""
+    """The first trouble among the pods that `labels` select, if any; no pods is no trouble of theirs.
+
+    The command to look selects by the labels, too: the pod may be another one by then.
+    """
     found = kube.list(PODS, namespace, labels=labels, empty_ok=True)
-    causes = [cause for pod in found if (cause := pod_trouble(kube, pod))]
+    causes = [
+        replace(cause, look=cause.look.replace(f" {pod['metadata']['name']}", f" -l {labels}"))
+        for pod in found
+        if (cause := pod_trouble(kube, pod))
+    ]
     return min(causes, key=lambda cause: math.inf if cause.settle is None else cause.settle, default=None)
 
 

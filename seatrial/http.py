@@ -6,11 +6,11 @@ import json as json_text
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
+from seatrial.closing import Closing
 from seatrial.course import Course
 from seatrial.http_errors import Answer, Product, broken, failure
 from seatrial.mask import masked
@@ -24,7 +24,7 @@ __all__ = ["Answer", "Http"]
 _READS = ("GET", "HEAD", "OPTIONS")
 
 
-class Http:
+class Http(Closing):
     """Talks to one product at `base_url`, over one connection for each call.
 
     Its methods raise `Unhealthy` when nobody answers as an HTTP API does, `Refused` when our token is not accepted or
@@ -67,14 +67,6 @@ class Http:
             limits=httpx.Limits(max_keepalive_connections=0),
             headers={"Accept": "application/json", "Connection": "close", "User-Agent": "seatrial"},
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close what is open."""

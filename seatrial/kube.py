@@ -10,11 +10,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
+from seatrial.closing import Closing
 from seatrial.kube_auth import Credentials
 from seatrial.kube_errors import ApiError, Broken, Busy, Conflict, Expired, Forbidden, NotFound, failure, unreachable
 from seatrial.record import Record
@@ -42,7 +42,7 @@ PATCHES = {
 }
 
 
-class Kube:
+class Kube(Closing):
     """Talks to one API server.
 
     Every method raises `Refused` when we are not let in (`Forbidden`: we lack a right), `Unreachable` when the API
@@ -78,14 +78,6 @@ class Kube:
         """
         credentials = Credentials(kubeconfig, context, ca_bundle=ca_bundle, source=source)
         return cls(credentials, record=record, timeout=timeout, read_only=read_only)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections."""

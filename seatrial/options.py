@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,14 @@ def add(parser: pytest.Parser) -> None:
         group.addoption(flag, dest=dest(flag), **keywords)
     group.addoption(
         "--keep", dest=dest("--keep"), action="store_true", help="remove nothing; the command that does is printed"
+    )
+    group.addoption(
+        "--disruptive",
+        dest=dest("--disruptive"),
+        action="append",
+        default=[],
+        metavar="CHECK",
+        help="run this check although it disturbs others on the cluster; repeatable",
     )
     group.addoption(
         "--sandbox",
@@ -89,6 +97,12 @@ def given(config: pytest.Config) -> Mapping[str, Any]:
 def keep(config: pytest.Config) -> bool:
     """Whether what the run makes is to stay."""
     return bool(config.getoption(dest("--keep")))
+
+
+def disruptive(config: pytest.Config) -> Sequence[str]:
+    """The ids of checks that may disturb others, each named by the user."""
+    found: Sequence[str] = config.getoption(dest("--disruptive"))
+    return found
 
 
 def sweep(given: Mapping[str, Any], run_id: str, context: str = "") -> str:

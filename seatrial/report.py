@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ Line = tuple[str, dict[str, bool]]
 
 SANDBOX = "THE TARGET IS A SANDBOX: this says something of the suite, nothing of a cluster of yours"
 
+LONGEST = 120
+"""Columns of a line with checks on it; with more than fit they are listed by phase."""
 _SHOWN: dict[str, tuple[str, dict[str, bool]]] = {
     Verdict.PASS: ("PASS", {"green": True}),
     Verdict.FAIL: ("FAIL", {"red": True, "bold": True}),
@@ -59,7 +62,7 @@ def _verdicts(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
 def _causes(run: Mapping[str, Any]) -> Iterable[Line]:
     """Each cause once, with what failed by it and what it blocked; then what failed without a known cause."""
     for key, cause in run["causes"].items():
-        yield from _cause(cause, [check for check in run["checks"] if check["cause"] == key])
+        yield from _cause(cause, [check for check in run["checks"] if check["cause"] == key], run.get("gone", ()))
     for check in run["checks"]:
         if check["cause"] is None and check["verdict"] in (Verdict.FAIL, Verdict.BLOCKED):
             yield "", {}
@@ -68,7 +71,7 @@ def _causes(run: Mapping[str, Any]) -> Iterable[Line]:
             yield from _given(("do", check["hint"] or check["do"]), then="pytest --lf")
 
 
-def _cause(cause: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
+def _cause(cause: Mapping[str, Any], checks: Sequence[Mapping[str, Any]], gone: Sequence[str]) -> Iterable[Line]:
     failed = [check for check in checks if check["verdict"] == Verdict.FAIL]
     blocked = [check for check in checks if check["verdict"] == Verdict.BLOCKED]
     yield "", {}
@@ -78,10 +81,12 @@ def _cause(cause: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]) -> Ite
     for number, evidence in enumerate(cause["evidence"]):
         yield f"  {'evidence' if not number else '':<9} {evidence}", {}
     yield from _given(("look", cause["look"]))
+    if any(name in cause["look"] for name in gone):
+        yield f"  {'':<9} (clean-up has removed it since; to look, repeat it: pytest --lf --keep)", {}
     yield from _given(("do", cause["do"] or next((check["hint"] for check in failed), "")), then="pytest --lf")
     if rest := blocked if failed else blocked[1:]:
-        names = ", ".join(check["id"] for check in rest)
-        yield f"BLOCKED   {len(rest)} check{'s' if len(rest) > 1 else ''} by it: {names}", {"red": True}
+        head = f"BLOCKED   {len(rest)} check{'s' if len(rest) > 1 else ''} by it"
+        yield from _listed(head, [check["id"] for check in rest], {"red": True})
 
 
 def _errors(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
@@ -92,7 +97,7 @@ def _errors(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
             groups.setdefault((check["reason"], check["line"], check["source"], check["do"]), []).append(check["id"])
     for (reason, line, source, do), names in groups.items():
         yield "", {}
-        yield f"ERROR ({reason})  {', '.join(names)}", {"yellow": True, "bold": True}
+        yield from _listed(f"ERROR ({reason}) ", names, {"yellow": True, "bold": True}, colon="")
         yield f"  because   {line}", {}
         yield from _given(("source", source), ("do", do))
 
@@ -136,12 +141,38 @@ def _not_proven(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
         if check["verdict"] == Verdict.NOT_APPLICABLE:
             facts.setdefault(check["line"], []).append(check["id"])
     red = [check["id"] for check in checks if check["verdict"] not in (Verdict.PASS, Verdict.NOT_APPLICABLE)]
-    for fact, names in facts.items():
-        yield f"NOT PROVEN     {', '.join(names)}: {fact}", {"yellow": True}
-    if red:
-        yield f"NOT PROVEN     {', '.join(red)}: see above", {"yellow": True}
+    for fact, names in [*facts.items(), *([("see above", red)] if red else [])]:
+        text = f"NOT PROVEN     {', '.join(names)}: {fact}"
+        if len(text) <= LONGEST:
+            yield text, {"yellow": True}
+        else:
+            yield from _listed(f"NOT PROVEN     {fact}", names, {"yellow": True})
     if not facts and not red:
         yield f"proven         {len(checks)} of {len(checks)} selected checks", {"green": True}
+
+
+def _listed(head: str, names: Sequence[str], markup: dict[str, bool], colon: str = ":") -> Iterable[Line]:
+    """The checks behind `head`, on its line where they fit; else by phase, and none is cut off."""
+    text = f"{head}{colon} {', '.join(names)}"
+    if len(text) <= LONGEST:
+        yield text, markup
+        return
+    yield f"{head}{colon}", markup
+    phases: dict[str, list[str]] = {}
+    for name in names:
+        phase, _, check = name.partition("/")
+        phases.setdefault(phase, []).append(check)
+    for phase, checks in phases.items():
+        yield from (
+            (line, markup)
+            for line in textwrap.wrap(
+                f"{phase} ({len(checks)}): {', '.join(checks)}",
+                LONGEST,
+                initial_indent=" " * 10,
+                subsequent_indent=" " * 12,
+                break_long_words=False,
+            )
+        )
 
 
 def _heading(check: Mapping[str, Any]) -> Line:

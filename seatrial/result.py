@@ -28,7 +28,10 @@ def collect(
 ) -> dict[str, Any]:
     """The content of ``run.json``: one entry a check, each cause once, what was left, the exit code."""
     said: dict[tuple[str, str], list[str]] = {}
+    gone = set()
     for event in events(trial.run.directory):
+        if event["kind"] == "journal" and event["entry"] == "gone":
+            gone.add(event["name"])
         if event["kind"] in ("warning", "note"):
             said.setdefault((event["kind"], event["check"]), []).append(event["line"])
     data = {nodeid: outcomes[nodeid].data() for nodeid in checks}
@@ -54,6 +57,7 @@ def collect(
         "left": [{**_told(entry), "why": why} for entry, why in ending.settled.left.items()],
         "kept": [_told(entry) for entry in ending.kept],
         "terminating": list(ending.settled.terminating),
+        "gone": sorted(gone),
         "sweep": ending.opening.sweep,
         "lost_workers": list(lost),
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from seatrial import options
 from seatrial.changed import ABOUT, Watch, changed
 from seatrial.checks import Check
 from seatrial.mask import masked
@@ -58,6 +59,9 @@ class Runner:
         """A run that only reads judges no check that writes; after a change there is nothing to judge."""
         if self.trial.settings.read_only and item.get_closest_marker("writes"):
             raise NotApplicable("this check writes, and the run only reads (read_only)")
+        check = Check.of(item).id
+        if item.get_closest_marker("disruptive") and check not in options.disruptive(self.config):
+            raise NotApplicable(f"this check disturbs others on the cluster; it runs with --disruptive {check} alone")
         self.watch.refuse()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import yaml
@@ -15,42 +14,41 @@ from sandbox.kube.server import ApiServer
 from sandbox.kube.users import MASTERS, User
 
 TOKEN = "api-token-of-the-tests"
+HOST = "127.0.0.1"
 
 
 class Api:
-    """Use as a context manager; `config` is a kubeconfig with the context ``sandbox`` in namespace ``models``."""
+    """Use as a context manager; `config` is a kubeconfig with the context ``sandbox`` in namespace ``models``.
 
-    def __init__(self, directory: Path) -> None:
+    `users`: beside the administrator, whose token is `TOKEN`.
+    """
+
+    def __init__(self, directory: Path, **users: User) -> None:
         self.config = directory / "kubeconfig"
+        self._users = {TOKEN: User("admin", (MASTERS,)), **users}
         self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread = threading.Thread(target=self.loop.run_forever, name="api-server", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         self.start()
         kubeconfig.write(
-            self.config,
-            url=self.url,
-            ca_pem=self._server.ca_pem,
-            token=TOKEN,
-            namespace="models",
-            context="sandbox",
+            self.config, url=self.url, ca_pem=self.ca_pem, token=TOKEN, namespace="models", context="sandbox"
         )
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(5)
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "the API server did not stop"
         self.loop.close()
 
     def start(self) -> None:
         """A new, empty server."""
-        self._server = ApiServer(users={TOKEN: User("tester", (MASTERS,))}, service_network="127.7.200.0/24")
-        self._run(self._server.start("127.0.0.1"))
-        self.url = self._server.url
+        self._server = ApiServer(users=self._users, service_network="127.254.200.0/24")
+        self._run(self._server.start(HOST))
+        self.url, self.ca_pem = self._server.url, self._server.ca_pem
 
     def stop(self) -> None:
         """Every connection breaks."""

@@ -1,12 +1,9 @@
-"""A Kubernetes API server in a thread of its own, and raw requests to it."""
+"""Raw requests to the sandbox's Kubernetes API, and the official client of it."""
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import json
 import ssl
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,16 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from api_server import TOKEN, Api
 from kubernetes import client, config
 
-from sandbox.kube import kubeconfig
-from sandbox.kube.server import ApiServer
-from sandbox.kube.users import MASTERS, User
+from sandbox.kube.users import User
 
 Found = TypeVar("Found")
-
-TOKEN = "self-test"
-HOST = "127.0.0.1"
 
 
 @dataclass
@@ -40,15 +33,11 @@ class Answer:
 class Running:
     """A server that answers, and raw requests to it."""
 
-    def __init__(self, server: ApiServer, directory: Path) -> None:
-        self.url = server.url
-        self.kubeconfig = directory / "kubeconfig"
+    def __init__(self, api: Api, directory: Path) -> None:
+        self.url, self.kubeconfig = api.url, api.config
         self.ca_file = directory / "ca.crt"
-        self.ca_file.write_bytes(server.ca_pem)
-        kubeconfig.write(
-            self.kubeconfig, url=server.url, ca_pem=server.ca_pem, token=TOKEN, namespace="default", context="self-test"
-        )
-        self._ssl = ssl.create_default_context(cadata=server.ca_pem.decode())
+        self.ca_file.write_bytes(api.ca_pem)
+        self._ssl = ssl.create_default_context(cadata=api.ca_pem.decode())
 
     def request(
         self,
@@ -84,28 +73,8 @@ class Running:
 @contextmanager
 def running(directory: Path) -> Iterator[Running]:
     """A server with the users of the recorded answers; its controllers run. `directory` gets kubeconfig and CA."""
-    started: concurrent.futures.Future[tuple[ApiServer, asyncio.AbstractEventLoop, asyncio.Event]]
-    started = concurrent.futures.Future()
-
-    async def serve() -> None:
-        server = ApiServer(
-            users={TOKEN: User("admin", (MASTERS,)), "ro": User("readonly")}, service_network="127.254.200.0/24"
-        )
-        await server.start(HOST)
-        stop = asyncio.Event()
-        started.set_result((server, asyncio.get_running_loop(), stop))
-        await stop.wait()
-        await server.stop()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="api-server")
-    thread.start()
-    server, loop, stop = started.result(10)
-    try:
-        yield Running(server, directory)
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-    assert not thread.is_alive(), "the API server did not stop"
+    with Api(directory, ro=User("readonly")) as api:
+        yield Running(api, directory)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from dummies import ROOT
 from prove_results import Result, commit, lines
 from test_faults import ROWS
 from test_prove_faults import LIMIT
+from test_prove_kills import PROMPT_LIMIT, SIGNALS
+from test_prove_kills import TIMES as MOMENTS
 from test_prove_sandbox import GONE_LIMIT, KILLS, UP_LIMIT, UPS
 from test_prove_workers import LAST, TIMES
 from test_verdicts import KILLED
@@ -86,6 +88,41 @@ def workers(found: Results) -> list[str]:
     ]
 
 
+def ended(found: Results) -> list[str]:
+    """One line a signal, without and with workers."""
+
+    def cells(name: str, workers: int) -> Sequence[object]:
+        done = [one for one in of(found, f"ended/{name}/") if one.get("workers") == workers]
+        held = [one for one in done if one["held"]]
+        prompt, left, sweep = ([one[what] for one in done if what in one] for what in ("prompt", "left", "sweep"))
+        return (
+            name,
+            workers or "",
+            f"{len(held)} of {MOMENTS // 2}",
+            max(prompt, default=""),
+            sum(one.get("unknown", 0) for one in done),
+            sum(left) if left else "",
+            max(sweep, default=""),
+            sum(one.get("sweeps", 1) > 1 for one in done) if left else "",
+            troubles(done),
+        )
+
+    others = figure(found.get("ended/other"), "runs") or 0
+    head = ("signal", "workers", "nothing left", "prompt after, s, at most", "unknown whether made")
+    head += ("things after KILL", "sweep, s, at most", "swept again", "otherwise")
+    return [
+        "## Ended at random moments",
+        "",
+        f"A full run at a fifth of the times gets a signal at a random moment, {MOMENTS} times each. After TERM and",
+        f"INT it is back at the prompt within {PROMPT_LIMIT:g} s, and nothing of it is left in the cluster, in the",
+        "gateway's list or at the broker. After KILL `sweep --run ID --delete` removes all of it. Where a create was",
+        "not answered, it is said that it may still appear; a sweep then is repeated. Meanwhile other runs go on:",
+        f"{others} of them, every one green.",
+        "",
+        *table(head, (cells(name, workers) for name in SIGNALS for workers in (0, 4))),
+    ]
+
+
 def sandboxes(found: Results) -> list[str]:
     """Start and end."""
     ups, kills = of(found, "up/"), of(found, "kill/")
@@ -148,6 +185,7 @@ def page(all_of_them: Sequence[Result]) -> str:
             "",
             *faults(found),
             *workers(found),
+            *ended(found),
             *sandboxes(found),
             *repeated(all_of_them, found),
         ]

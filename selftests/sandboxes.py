@@ -78,6 +78,26 @@ class Sandbox:
                             found.append(f"{resource}/{meta['name']}")
         return found + [one for one in self.listed() if run in one]
 
+    def queues(self) -> list[str]:
+        """The names of all queues at the broker, where it is SQS."""
+        import boto3
+
+        told = json.loads(Path(self.up["directory"], "sandbox.json").read_text())
+        credentials = {"aws_access_key_id": "selftest", "aws_secret_access_key": "selftest"}
+        client = boto3.client("sqs", endpoint_url=told["sqs_url"], region_name="us-east-1", **credentials)
+        return [url.rpartition("/")[2] for url in client.list_queues().get("QueueUrls", ())]
+
+    def ours(self, run: str) -> list[str]:
+        """Objects with our labels of the run with this id that are not on their way out."""
+        found = []
+        with self.kube() as kube:
+            for path in ("api/v1/pods", "api/v1/secrets", "apis/coordination.k8s.io/v1/leases"):
+                params = {"labelSelector": f"seatrial.dev/run={run}"}
+                for one in kube.get(f"/{path}", params=params).raise_for_status().json()["items"]:
+                    if "deletionTimestamp" not in one["metadata"]:
+                        found.append(f"{path.rpartition('/')[2]}/{one['metadata']['name']}")
+        return found
+
     def listed(self) -> list[str]:
         """The names in the gateway's list, in an order that no run asks for without a name: not from its memory."""
         headers = {"Authorization": f"Bearer {self.up['token']}"}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_server import Api
+from api_server import Api, write_config
 from dummies import Suite
 from sandboxes import Underway, judged, sandbox
 
@@ -133,8 +133,6 @@ def test_that_check_and_all_later_ones_are_errors(tmp_path: Path, arguments: tup
 @pytest.fixture
 def nobody(tmp_path: Path) -> str:
     """A kubeconfig that leads nowhere, with one context."""
-    from api_server import write_config
-
     return str(write_config(tmp_path / "kubeconfig", "https://127.0.0.1:1", {}))
 
 

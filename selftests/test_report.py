@@ -123,3 +123,39 @@ def test_the_rest() -> None:
         "record         .seatrial/3lfz\n"
         "NOT PROVEN     b/two: no node shows any sign of a GPU"
     )
+
+
+def test_many_checks_are_listed_by_phase_and_none_is_cut_off() -> None:
+    fact = "no node shows any sign of a GPU"
+    names = [f"tier_b/a_check_with_a_long_name_{number}" for number in range(12)] + ["infra/another"]
+    many = [check(name, "not applicable", line=fact) for name in names]
+    blocked = [check(f"tier_a/another_long_name_{one}", "blocked", cause=CAUSE["key"]) for one in range(9)]
+    text = told(check("tier_a/serves", "fail", cause=CAUSE["key"]), *many, *blocked, causes={CAUSE["key"]: CAUSE})
+    assert max(len(line) for line in text.splitlines()[23:]) <= 120
+    assert "BLOCKED   9 checks by it:\n          tier_a (9): another_long_name_0, another_long_name_1," in text
+    not_proven = text[text.index("NOT PROVEN     no node") :]
+    assert not_proven.startswith(f"NOT PROVEN     {fact}:\n          tier_b (12): a_check_with_a_long_name_0, ")
+    assert "          infra (1): another\n" in not_proven
+    assert all(name.partition("/")[2] in not_proven for name in names)
+
+
+def test_what_clean_up_has_removed_cannot_be_looked_at() -> None:
+    look = "kubectl -n models describe pod -l endpoint_name=seatrial-echo-sync-3lfz"
+    cause = CAUSE | {"look": look}
+    gone = ["seatrial-echo-sync-3lfz"]
+    text = told(check("a/b", "fail", cause=CAUSE["key"]), causes={CAUSE["key"]: cause}, gone=gone)
+    assert f"{look}\n            (clean-up has removed it since; to look, repeat it: pytest --lf --keep)\n" in text
+
+
+def test_what_was_kept_and_what_is_ending() -> None:
+    text = told(
+        check("a/one", "pass"),
+        kept=[{"kind": "endpoint", "name": "seatrial-echo-sync-3lfz"}],
+        terminating=["pods models/x is terminating, until 12:00:00 UTC at the latest"],
+        sweep="python -m seatrial sweep --run 3lfz --delete",
+    )
+    assert (
+        "KEPT           endpoint seatrial-echo-sync-3lfz\n"
+        "ENDING         pods models/x is terminating, until 12:00:00 UTC at the latest\n"
+        "  sweep     python -m seatrial sweep --run 3lfz --delete\n"
+    ) in text

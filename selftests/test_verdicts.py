@@ -194,6 +194,14 @@ def test_collect_only_needs_nothing(suite: Suite) -> None:
     assert not (suite.folder / ".seatrial").exists()
 
 
+def test_what_disturbs_others_is_asked_for_by_name(suite: Suite) -> None:
+    marked = "@pytest.mark.disruptive\ndef test_{}():\n    assert 1\n"
+    suite.write(infra=FINE, tier_a=HEAD + marked.format("one") + marked.format("two"))
+    ended = suite.pytest("--disruptive", "tier_a/two")
+    assert ended.verdicts == {"infra/fine": "pass", "tier_a/one": "not applicable", "tier_a/two": "pass"}
+    assert "it runs with --disruptive tier_a/one alone" in ended.out
+
+
 KILLED = {
     "set-up": "@pytest.fixture\ndef f():\n    os.kill(os.getpid(), 9)\ndef test_it(f):\n    pass\n",
     "call": "def test_it():\n    os.kill(os.getpid(), 9)\n",

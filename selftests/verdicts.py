@@ -23,8 +23,9 @@ def green(run: Ended, *not_applicable: str, checks: int = CHECKS) -> None:
     assert len(run.verdicts) == checks
     passed, skipped = checks - len(not_applicable), len(not_applicable)
     assert f"== {passed} passed{f', {skipped} skipped' if skipped else ''}" in run.out
-    for check in not_applicable:
-        assert re.search(rf"^NOT PROVEN  .*\b{check}[,:]", run.out, re.M), run.out
+    said = run.out[run.out.find("NOT PROVEN  ") :]
+    for check in not_applicable:  # many are listed by phase
+        assert re.search(rf"\b{check.partition('/')[2]}\b", said), run.out
     if not not_applicable:
         assert re.search(rf"^proven +(all|{checks} of) {checks} selected checks$", run.out, re.M), run.out
 

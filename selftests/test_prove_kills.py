@@ -1,0 +1,179 @@
+"""A full run is ended at random moments, by TERM, INT and KILL, with and without workers, while another one goes on."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+from dummies import Ended
+from prove_results import Result, proven, results
+from sandboxes import Sandbox, Underway, judged, sandbox
+from test_sweep import swept
+
+from seatrial.record import events
+
+pytestmark = [pytest.mark.prove, pytest.mark.timeout(600)]
+
+TIMES = 20
+SIGNALS = ("TERM", "INT", "KILL")
+PROMPT_LIMIT = 30.0
+"""Seconds from TERM or INT until the prompt is back."""
+SWEEPS = 4
+"""A create whose answer was lost may be sent until it is given up: until then a sweep says so, and is repeated."""
+UNKNOWN = "may still appear"
+WORKERS: dict[int, tuple[str, ...]] = {0: ("-n", "4"), 1: ()}
+
+
+@dataclass
+class Other:
+    """Runs that go on all the while, one after the other: how many were green, and what the others said."""
+
+    one: Sandbox
+    folder: Path
+    over: threading.Event = field(default_factory=threading.Event)
+    undisturbed: int = 0
+    disturbed: list[str] = field(default_factory=list)
+
+    def go_on(self) -> None:
+        for number in itertools.count():
+            if self.over.is_set():
+                return
+            run = judged(self.folder / str(number), timeout=300, **self.one.environment())
+            if run.code == 0:
+                self.undisturbed += 1
+            else:
+                self.disturbed.append(run.out)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A sandbox with another run on it."""
+
+    one: Sandbox
+    other: Other
+    folder: Path
+
+    @cached_property
+    def seconds(self) -> dict[int, float]:
+        """How long a full run takes, without workers and with them."""
+        found = {}
+        for kind, workers in WORKERS.items():
+            began = time.monotonic()
+            run = judged(self.folder / f"whole-{kind}", *workers, timeout=300, **self.one.environment())
+            assert run.code == 0, run.out
+            found[kind] = time.monotonic() - began
+        return found
+
+    def left(self, run: str, record: Path | None = None) -> list[str]:
+        """What there is of a run, in the cluster, in the gateway's list, at the broker."""
+        happened = events(record) if record and record.exists() else ()
+        ids = {str(event["how"].get("id") or run) for event in happened if event.get("entry") == "intended"}
+        marks = {run, *(one.replace("_", "-") for one in ids)}
+        queues = [f"queue {name}" for name in self.one.queues() if any(mark in name for mark in marks)]
+        return [*self.one.left(run), *self.one.ours(run), *queues]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("kills")
+    with sandbox() as one:
+        other = Other(one, folder / "other")
+        other.folder.mkdir()
+        thread = threading.Thread(target=other.go_on)
+        thread.start()
+        yield Scene(one, other, folder)
+        other.over.set()
+        thread.join()
+
+
+def handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler of its own for a signal."""
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(caught and int(caught[1], 16) >> (number - 1) & 1)
+
+
+class Moment:
+    """The signal, to the group for Ctrl-C as a terminal sends it, else to the controlling process alone."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self.number, self.seconds, self.at = signal.Signals[f"SIG{name}"], seconds, 0.0
+
+    def __call__(self, run: Underway) -> None:
+        """Use as `during`."""
+        while not handles(run.process.pid, signal.SIGTERM):  # before that there is nothing of ours yet
+            assert run.process.poll() is None, run.out.read_text()
+            time.sleep(0.02)
+        time.sleep(self.seconds)
+        self.at = time.monotonic()
+        if run.process.poll() is None:
+            send = os.killpg if self.number == signal.SIGINT else os.kill
+            send(run.process.pid, self.number)
+
+
+@pytest.mark.parametrize("nth", range(1, TIMES + 1))
+@pytest.mark.parametrize("name", SIGNALS)
+def test_ended_at_a_random_moment(scene: Scene, tmp_path: Path, name: str, nth: int) -> None:
+    with proven(f"ended/{name}/{nth}") as result:
+        kind = nth % len(WORKERS)
+        for attempt in itertools.count(1):  # a run that was over before the moment came proves nothing
+            moment = Moment(name, random.random() * scene.seconds[kind] / attempt)
+            folder = tmp_path / str(attempt)
+            run = judged(folder, *WORKERS[kind], timeout=300, during=moment, **scene.one.environment())
+            seconds = time.monotonic() - moment.at
+            if run.code not in (0, 1, 3):
+                break
+            assert "interrupted" not in run.out, run.out
+        result |= {"workers": len(WORKERS[kind]) and 4, "after": round(moment.seconds, 1)}
+        found = re.search(r"^run ([0-9a-z]{8}), record in", run.out, re.M)
+        result["run"] = found[1] if found else ""
+        if name != "KILL":
+            interrupted(scene, run, folder / "runs", seconds, result)
+        elif found:
+            killed(scene, folder / "runs", result)
+        assert scene.other.disturbed == []
+
+
+def interrupted(scene: Scene, run: Ended, runs: Path, seconds: float, result: Result) -> None:
+    """Back at the prompt in time, and nothing is left."""
+    left = scene.left(result["run"], runs / result["run"]) if result["run"] else []
+    result |= {"prompt": round(seconds, 1), "unknown": sum(UNKNOWN in one["why"] for one in run.run.get("left", ()))}
+    assert (run.code, left) == (2, []), run.out
+    assert seconds <= PROMPT_LIMIT
+    assert "Traceback" not in run.out
+    assert [one for one in run.run.get("left", ()) if UNKNOWN not in one["why"]] == [], run.out
+
+
+def killed(scene: Scene, runs: Path, result: Result) -> None:
+    """The command removes all of it."""
+    id_ = result["run"]
+    result["left"] = len(scene.left(id_, runs / id_))
+    for sweeps in range(1, SWEEPS + 1):
+        began = time.monotonic()
+        code, said = swept(scene.one, "--run", id_, "--delete", runs=runs)
+        result |= {"sweeps": sweeps, "sweep": round(time.monotonic() - began, 1)}
+        if code == 0 or UNKNOWN not in said:
+            break
+    assert code == 0, said
+    assert scene.left(id_, runs / id_) == [], said
+
+
+def test_the_other_was_not_disturbed(scene: Scene) -> None:
+    """And nothing that was unknown at the end of a run has appeared since."""
+    with proven("ended/other") as result:
+        while not scene.other.undisturbed and not scene.other.disturbed:
+            time.sleep(1)
+        result["runs"] = scene.other.undisturbed
+        assert scene.other.disturbed == []
+        proven_here = [one for key, one in results().items() if key.startswith("ended/") and one.get("run")]
+        for one in proven_here:
+            assert scene.left(str(one["run"])) == []
