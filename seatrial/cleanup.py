@@ -11,6 +11,7 @@ from seatrial.hookspecs import Cleaner
 from seatrial.journal import Entry
 from seatrial.mask import masked
 from seatrial.trial import Trial
+from seatrial.verdict import NotApplicable
 
 DEADLINE = 25.0
 """Seconds for everything together; an interrupted run is back at the prompt within 30."""
@@ -56,7 +57,7 @@ def _remove(trial: Trial, entry: Entry, cleaner: Cleaner | None, settled: Settle
             raise LookupError(f"nothing here knows how to remove {entry.kind}")
         settled.terminating += cleaner(trial, entry) or []
         trial.journal.settled(entry)
-    except Exception as error:  # whatever it is, the entry is left and the user is told so
+    except (Exception, NotApplicable) as error:  # whatever it is, the entry is left and the user is told so
         settled.left[entry] = masked(str(error) or type(error).__name__).splitlines()[0]
         return
     settled.left.pop(entry)

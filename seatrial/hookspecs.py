@@ -20,7 +20,9 @@ Finder = Callable[[Trial], Iterable[Entry]]
 """Finds what runs of ours have made, of any run, by name and label, as journal entries that its cleaner takes.
 
 An entry's `name` ends with the id of its run, or `how` has it as ``run``; `how` may have the ``expires`` of the thing
-(RFC 3339). It raises, saying why, where it may not look or nobody answers; what it gave before that counts.
+(RFC 3339). ``after`` and ``by``: the name of the entry, and its finder, that must be gone before; ``owned``: its own
+finder, where it goes with what it belongs to. It raises, saying why, where it may not look or nobody answers; what it
+gave before that counts. `trial.writes` is False where it must not make anything to look with.
 """
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from typing import Any
 
 from seatrial import alive, cleanup, connect
 from seatrial.cleanup import Settled
+from seatrial.hookspecs import Finder
 from seatrial.journal import Entry, open_entries
 from seatrial.kube import Kube
 from seatrial.lease import is_fresh
@@ -25,7 +27,7 @@ from seatrial.run import Run, new_id, run_in, started
 from seatrial.settings import Settings
 from seatrial.systems import Systems
 from seatrial.trial import Trial
-from seatrial.verdict import BadSettings, NotJudged, Refused
+from seatrial.verdict import BadSettings, NotApplicable, NotJudged, Refused
 
 CLEAN, LEFT, USAGE = 0, 3, 4
 LONGEST = 120.0
@@ -86,15 +88,18 @@ def sweep(
             started(wanted.run)
         settings = Settings.load(options, environ, cwd)
         with tempfile.TemporaryDirectory(prefix="seatrial-sweep-") as directory, ExitStack() as stack:
-            record = Record(Run(new_id(), Path(directory)))
+            run = Run(new_id(), Path(directory))
+            record = Record(run)
             stack.callback(record.close)
-            trial = Trial(Run(new_id(), Path(directory)), settings, record, writes=wanted.delete)
+            trial = Trial(run, settings, record, writes=wanted.delete)
             target = connect.target(trial)
             say(f"target {target.describe()}")
             kube = stack.enter_context(connect.kube(settings, target, record)) if target.has_cluster else None
             if kube is not None:
                 kube.version()
-            return _Sweep(wanted, trial, kube, Systems(), say).do()
+            own = _Sweep(wanted, trial, kube, Systems(), say)
+            stack.callback(own.end)
+            return own.do()
     except ValueError as error:
         say(str(error))
         return USAGE
@@ -137,12 +142,19 @@ class _Sweep:
             self.say(f"nothing {f'of run {self.wanted.run}' if self.wanted.run else 'expired'} is left")
         return self.code
 
+    def end(self) -> None:
+        """Remove what the finders needed for themselves."""
+        settled = Settled()
+        self._settle(self.trial, settled, list(open_entries(events(self.trial.run.directory))))
+        for entry, why in settled.left.items():
+            self.say(f"LEFT BEHIND: {entry.kind} {entry.name}: {why}")
+
     def runs(self) -> list[Left]:
         """Every run of which there is something, the oldest first."""
         found: dict[str, Left] = {}
         if self.wanted.run:
             found[self.wanted.run] = self._by_journal(self.wanted.run)
-        for entry in self._find():
+        for entry in self._find(self.systems.finders):
             run = run_of(entry)
             if not self.wanted.run or run == self.wanted.run:
                 one = found.setdefault(run, Left(run))
@@ -182,34 +194,45 @@ class _Sweep:
         cleanup.settle(trial, entries, self.systems.cleaners, settled, LONGEST)
 
     def _look_again(self, one: Left, settled: Settled) -> None:
-        """What is found once more, and was not removed by itself, was to go with something that was."""
+        """What belongs to something that was removed goes by itself: where nothing of it was asked for, it is left."""
         known = {(entry.kind, entry.name) for entry in (*settled.gone, *settled.left)}
+        finders = {
+            what: self.systems.finders[what] for entry in one.entries.values() if (what := entry.how.get("owned"))
+        }
 
         def nothing() -> None:
-            found = [entry for entry in self._find() if run_of(entry) == one.run and not entry.how.get("ending")]
+            found = [entry for entry in self._find(finders) if run_of(entry) == one.run and not entry.how.get("ending")]
             again[:] = [entry for entry in found if (entry.kind, entry.name) not in known]
             assert not again, "something is there still"
 
         again: list[Entry] = []
-        if any(entry.how.get("owned") for entry in one.entries.values()):
-            try:
-                self.trial.wait.until(nothing, GONE_WITHIN, what=f"the rest of run {one.run} gone", fixed=True)
-            except AssertionError:
-                settled.left |= dict.fromkeys(again, "what it belonged to is gone, it is not")
+        try:
+            self.trial.wait.until(nothing, GONE_WITHIN, what=f"the rest of run {one.run} gone", fixed=True)
+        except AssertionError:
+            settled.left |= dict.fromkeys(again, "what it belonged to is gone, it is not")
 
-    def _find(self) -> list[Entry]:
+    def _find(self, finders: Mapping[str, Finder]) -> list[Entry]:
+        """What all of them find, asked at once; `troubles` has what one of them could not look at."""
+        if not finders:
+            return []
+        with ThreadPoolExecutor(len(finders)) as pool:
+            found = pool.map(self._found_by, finders, finders.values())
+            return [entry for entries in found for entry in entries if run_of(entry) not in ("", self.trial.run.id)]
+
+    def _found_by(self, what: str, finder: Finder) -> list[Entry]:
         entries = []
-        for what, finder in self.systems.finders.items():
-            self.troubles.pop(what, None)
-            try:
-                for entry in finder(self.trial):
-                    entries.append(entry)  # one by one: what it gave before it raised counts
-            except NotJudged as error:
-                line = masked(f"{error.line}{f'; {error.do}' if error.do else ''}")
-                self.troubles[what] = line, isinstance(error, Refused)
-            except Exception as error:
-                self.troubles[what] = masked(str(error) or type(error).__name__).splitlines()[0], False
-        return [entry for entry in entries if run_of(entry)]
+        self.troubles.pop(what, None)
+        try:
+            for entry in finder(self.trial):
+                entries.append(entry)  # one by one: what it gave before it raised counts
+        except NotApplicable as nothing:
+            self.say(f"not looked for {what}: {masked(nothing.fact)}")
+        except NotJudged as error:
+            line = masked(f"{error.line}{f'; {error.do}' if error.do else ''}")
+            self.troubles[what] = line, isinstance(error, Refused)
+        except Exception as error:
+            self.troubles[what] = masked(str(error) or type(error).__name__).splitlines()[0], False
+        return entries
 
     def _by_journal(self, run: str) -> Left:
         """What the run's record says, if it is here."""

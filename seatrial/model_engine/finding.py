@@ -15,6 +15,7 @@ from seatrial.trial import Trial
 from seatrial.verdict import Refused
 
 ENDPOINTS = "endpoints"
+OBJECTS = "what endpoints are made of"
 LABEL = "endpoint_name"
 
 
@@ -55,5 +56,5 @@ def objects(trial: Trial) -> Iterator[Entry]:
                 entry = ours.entry_of(kube, resource, one, label=[LABEL, name], after=name, by=ENDPOINTS)
                 entry.how["run"] = run_in(name)
                 if one["metadata"].get("ownerReferences"):
-                    entry.how["owned"] = True
+                    entry.how["owned"] = OBJECTS
                 yield entry
