@@ -8,4 +8,5 @@ pytest_plugins = [
     "fixtures.model_engine",
     "fixtures.infra",
     "fixtures.permissions",
+    "fixtures.preflight",
 ]

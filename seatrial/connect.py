@@ -10,6 +10,7 @@ from seatrial.resources import NAMESPACES
 from seatrial.settings import Settings
 from seatrial.target import Target, resolve
 from seatrial.trial import Trial
+from seatrial.values import FROM_VALUES
 from seatrial.verdict import BadSettings, NotJudged
 
 
@@ -35,7 +36,9 @@ def check_namespace(client: Kube, settings: Settings) -> None:
     """`BadSettings` if a namespace that was given does not exist; where we may not look, the checks will tell."""
     for setting, what in (("namespace", "the release is in"), ("endpoint_namespace", "the endpoints' pods are in")):
         name = getattr(settings, setting)
-        if name is None:
+        if name is None or settings.source(setting).endswith(
+            FROM_VALUES
+        ):  # what an install will need, not what is meant
             continue
         try:
             client.get(NAMESPACES, name)

@@ -80,6 +80,7 @@ class Opening:
         self.head.append(f"run {run.id}, record in {_shown(run.directory)}")
         self.head += self._target(trial)
         self.hand_over["identity"] = trial.identity
+        self.head[:0] = [trial.headline] if trial.headline else []
         self.head += alive.killed(settings.record_directory)
 
     def _sweep(self, run_id: str) -> str:

@@ -25,6 +25,7 @@ SETTINGS = (
     ("--set", {"metavar": "SETTING=VALUE", "action": "append", "help": "a setting, as in seatrial.yaml; repeatable"}),
     ("--timeout-factor", {"metavar": "F", "help": "multiplies every duration that is waited for"}),
     ("--no-cluster", {"action": "store_true", "help": "judge over HTTP alone, with GATEWAY_URL and AUTH_TOKEN"}),
+    ("--probe-from", {"metavar": "WHERE", "help": "pod or runner: where Redis, database and broker are asked from"}),
     ("--read-only", {"action": "store_true", "help": "judge no check that writes, and refuse to write"}),
 )
 """Flag and argparse keywords: the same for pytest and for ``python -m seatrial``."""

@@ -12,6 +12,7 @@ from seatrial.expectations import Expected, expected
 from seatrial.kinds import Malformed
 from seatrial.secret import Secret, Token
 from seatrial.sources import Given, Place, Spec, layers
+from seatrial.values import Values
 from seatrial.verdict import BadSettings
 
 T = TypeVar("T")
@@ -82,6 +83,8 @@ class Settings:
     record_directory: Annotated[Path, Spec(kinds.path, "where the runs' records go", default=".seatrial")]
 
     token: Token = field(repr=False, compare=False)
+    values: Values = field(default=Values(), repr=False, compare=False)
+    """The helm values as they were given."""
     given: Mapping[str, str] = field(repr=False)
     """The sources of what was given or discovered, by setting."""
 
@@ -101,7 +104,8 @@ class Settings:
             if name not in found:
                 found[name] = None if spec.default is None else spec.kind(spec.default, cwd)
         sources = {name: one.source for name, one in given.items()}
-        settings = cls(**found, token=_token(found, sources), given=sources)
+        helm = Values.of_files([cwd / one for one in options.get("values") or []])
+        settings = cls(**found, token=_token(found, sources), given=sources, values=helm)
         settings._whole_image()
         return settings
 

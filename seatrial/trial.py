@@ -41,6 +41,8 @@ class Trial:
     interrupted: bool = False
     whole: Callable[[], AbstractContextManager[None]] = nullcontext
     """Put it around a create and its answer: an interrupt waits a moment for the end of both."""
+    headline: str = ""
+    """What stands before all else at the head of the run; what finds the target out sets it."""
 
     @cached_property
     def journal(self) -> Journal:

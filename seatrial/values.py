@@ -1,8 +1,9 @@
-"""The release's helm values files, merged as helm merges them, and what they say about our settings."""
+"""Helm values, from files or from the release itself, and what they say about our settings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,17 @@ from seatrial import merge
 from seatrial.verdict import BadSettings
 from seatrial.yaml_file import mapping
 
+FROM_VALUES = "(--values)"
+"""How the source of a setting ends that such files give."""
 HELM = (
     ("fullnameOverride", "release", "{}"),
     ("serviceIdentifier", "release", "model-engine-{}"),
     ("config.values.launch.endpoint_namespace", "endpoint_namespace", "{}"),
     ("image.gatewayRepository", "model_engine_image_repository", "{}"),
     ("tag", "model_engine_image_tag", "{}"),
+    ("inferenceFramework.vllm", "vllm_tag", "{}"),
+    ("autoscaling.horizontal.enabled", "autoscaling_horizontal", "{}"),
+    ("celery_autoscaler.enabled", "celery_autoscaler", "{}"),
 )
 """Path in the chart's values, the setting it gives, and how; of two paths for one setting the first given holds."""
 
@@ -34,18 +40,37 @@ def merged(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str]]:
     return values, givers
 
 
+@dataclass(frozen=True)
+class Values:
+    """The values that ``--values`` gave; `source` names the files, and is empty where none was given."""
+
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    source: str = ""
+
+    @classmethod
+    def of_files(cls, files: Sequence[Path]) -> Values:
+        """Merged as helm does it."""
+        return cls(merged(files)[0], f"{', '.join(one.name for one in files)} {FROM_VALUES}") if files else cls()
+
+
 def settings(files: Sequence[Path]) -> dict[str, tuple[str, str]]:
     """Value and source of every setting that the values files say something about."""
     values, givers = merged(files)
-    given: dict[str, tuple[str, str]] = {}
+    said = said_of(values, files[-1].name if files else "")
+    return {name: (value, f"{givers[path]}: {path} {FROM_VALUES}") for name, (value, path) in said.items()}
+
+
+def said_of(values: Mapping[str, Any], where: str) -> dict[str, tuple[str, str]]:
+    """What helm's values say about settings: the value, and the path that it stands at. `where` is for messages."""
+    said: dict[str, tuple[str, str]] = {}
     for path, setting, form in HELM:
-        found = _look(values, path, files[-1].name if files else "")
+        found = _look(values, path, where)
         if found not in (None, ""):
-            given.setdefault(setting, (form.format(found), f"{givers[path]}: {path} (--values)"))
-    return given
+            said.setdefault(setting, (form.format(found), path))
+    return said
 
 
-def _look(values: dict[str, Any], path: str, file: str) -> Any:
+def _look(values: Mapping[str, Any], path: str, file: str) -> Any:
     """The scalar at `path`, or None."""
     found: Any = values
     for key in path.split("."):

@@ -27,11 +27,25 @@ TASKS = (
 )
 """The checks that need an endpoint to serve."""
 NOT_APPLICABLE = {
-    (): {"embedded_kubeconfig_is_valid", "redis_broker_answers_ping"},
-    ("documented",): {"failing_task_fails", "redis_broker_answers_ping"},
+    (): {"embedded_kubeconfig_is_valid", "redis_broker_answers_ping", "images_are_from_expected_registries"},
+    ("documented",): {"failing_task_fails", "redis_broker_answers_ping", "images_are_from_expected_registries"},
 }
 """By what the sandbox is, what there is nothing to judge by."""
-TO_COME = {"permissions"}
+TO_COME = {
+    "permissions",
+    "namespaces_exist",
+    "named_secrets_exist",
+    "redis_answers_ping",
+    "database_answers_select_1",
+    "vllm_image_is_pulled",
+    "gateway_image_is_pulled",
+    "builder_image_is_pulled",
+    "forwarder_image_is_pulled",
+    "images_are_from_expected_registries",
+    "sqs_lists_queues",
+    "sqs_queue_goes_round",
+    "redis_broker_answers_ping",
+}
 
 
 @dataclass(frozen=True)

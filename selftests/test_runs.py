@@ -20,9 +20,8 @@ from verdicts import green
 from seatrial import docs
 
 NEEDS_CLUSTER = (
-    "preflight/permissions",
     "tier_a/nothing_of_sync_endpoint_is_left",
-    *(check.id for check in docs.checks() if check.phase == "infra"),
+    *(check.id for check in docs.checks() if check.phase in ("preflight", "infra")),
 )
 NEEDS_RELEASED = "tier_a/failing_task_fails"
 

@@ -1,6 +1,13 @@
 """Phase 1: what must hold before the product can work, seen from where the product is."""
 
+import pytest
+
+from seatrial.model_engine import images
+from seatrial.model_engine.ground import Ground
+from seatrial.model_engine.images import Pull
+from seatrial.model_engine.services import Answer, RoundTrip
 from seatrial.permissions import Permissions
+from seatrial.verdict import NotApplicable, Unhealthy
 
 
 def test_permissions(permissions: Permissions) -> None:
@@ -10,3 +17,142 @@ def test_permissions(permissions: Permissions) -> None:
     Hint: bind the runner to the roles that python -m seatrial rbac prints; docs/rbac.yaml has those of a full run.
     """
     assert permissions.require() > 0, "no right was asked for"
+
+
+def test_namespaces_exist(ground: Ground) -> None:
+    """The namespaces of the release and of its endpoints exist.
+
+    Runbook: beyond R0
+    Hint: helm makes the release's with --create-namespace; nothing makes the endpoints' but you.
+    """
+    if ground.kube is None:
+        raise NotApplicable("namespaces are seen in the cluster alone")
+    for cause in ground.missing.values():
+        raise Unhealthy(cause)
+    assert ground.namespace
+    assert ground.endpoint_namespace
+
+
+def test_named_secrets_exist(ground: Ground) -> None:
+    """Every Secret that the release or its values name exists and has the key that is asked for.
+
+    Runbook: beyond R0
+    Hint: no chart makes the Secrets of the database, of Redis and of a registry; make them before the install.
+    """
+    if ground.kube is None:
+        raise NotApplicable("Secrets are seen in the cluster alone")
+    named = list(ground.secrets())
+    for one in named:
+        if cause := ground.absent(*one):
+            raise Unhealthy(cause)
+    if not named:
+        raise NotApplicable(f"no Secret is named by {ground.configuration.source or 'the release'}")
+
+
+@pytest.mark.writes
+def test_redis_answers_ping(cache_redis: Answer) -> None:
+    """Redis that holds the cache answers PING and takes a write, from where the product asks it.
+
+    Runbook: R0 1.1
+    Hint: the cause names what is wrong: its address, the network, TLS, or the password in cache_redis_aws_url.
+    """
+    assert cache_redis.result()["replies"] == ["PONG", "OK"]
+
+
+@pytest.mark.writes
+def test_database_answers_select_1(database: Answer) -> None:
+    """The database lets the release in and answers SELECT 1, from where the product asks it.
+
+    Runbook: R0 1.2
+    Hint: the URL is in the Secret that secrets.kubernetesDatabaseSecretName names, under the key database_url.
+    """
+    assert database.result()["answer"] == 1
+
+
+@pytest.mark.writes
+def test_vllm_image_is_pulled(vllm_image: Pull) -> None:
+    """The vLLM image can be pulled in the endpoints' namespace, under the endpoints' service account, and runs.
+
+    Runbook: R0 1.3
+    Hint: mirror the image to your own registry, and name it in config.values.launch.vllm_repository.
+    """
+    assert vllm_image.pulled(), "it ran, and the node says no image id"
+
+
+@pytest.mark.writes
+def test_gateway_image_is_pulled(gateway_image: Pull) -> None:
+    """The gateway's image, which the cacher runs too, can be pulled under the release's service account, and runs.
+
+    Runbook: beyond R0
+    Hint: image.gatewayRepository and tag name it; a private registry wants a pull secret.
+    """
+    assert gateway_image.pulled(), "it ran, and the node says no image id"
+
+
+@pytest.mark.writes
+def test_builder_image_is_pulled(builder_image: Pull) -> None:
+    """The builder's image can be pulled under the release's service account, and runs.
+
+    Runbook: beyond R0
+    Hint: image.builderRepository and tag name it; a private registry wants a pull secret.
+    """
+    assert builder_image.pulled(), "it ran, and the node says no image id"
+
+
+@pytest.mark.writes
+def test_forwarder_image_is_pulled(forwarder_image: Pull) -> None:
+    """The forwarder's image can be pulled in the endpoints' namespace, under their service account, and runs.
+
+    Runbook: beyond R0
+    Hint: image.forwarderRepository and tag name it; the endpoints' namespace wants a pull secret of its own.
+    """
+    assert forwarder_image.pulled(), "it ran, and the node says no image id"
+
+
+def test_images_are_from_expected_registries(ground: Ground) -> None:
+    """Every image of release, endpoints and probes is from a registry that expect.registries names.
+
+    Runbook: beyond R0
+    Hint: mirror what is listed and correct its name in the values; or add its registry to expect.registries.
+    """
+    registries = ground.trial.settings.expect.registries
+    if not registries:
+        raise NotApplicable("expect.registries names no registry")
+    found = images.everywhere(ground)
+    foreign = [f"{one} ({found[one]})" for one in images.elsewhere(found, registries)]
+    assert not foreign, f"{len(foreign)} of {len(found)} images are from elsewhere: {', '.join(foreign)}"
+    assert found, "no image is known"
+
+
+@pytest.mark.writes
+@pytest.mark.aws
+def test_sqs_lists_queues(sqs_list: Answer) -> None:
+    """SQS lists its queues to the release's service account.
+
+    Runbook: R0 1.6
+    Hint: the role in the service account's annotation needs sqs:ListQueues; AWS_REGION of the pods says where.
+    """
+    assert isinstance(sqs_list.result()["queues"], list)
+
+
+@pytest.mark.writes
+@pytest.mark.aws
+def test_sqs_queue_goes_round(sqs_round: RoundTrip) -> None:
+    """The release's service account can make, use and delete a queue with the product's prefix.
+
+    Runbook: R0 1.6
+    Hint: the builder makes such a queue for each async endpoint; the role needs sqs:* on launch-endpoint-id-*.
+    """
+    said = sqs_round.result()
+    assert said["body"] == said["nonce"], f"of the message that was sent came back: {said['body']}"
+    assert said["done"] == ["created", "sent", "received", "deleted"]
+
+
+@pytest.mark.writes
+def test_redis_broker_answers_ping(broker_redis: Answer) -> None:
+    """Redis that is the broker answers PING and takes a write, from where the builder asks it.
+
+    Runbook: R0 1.6
+    Hint: REDIS_HOST and REDIS_PORT of the pods name it, else redis_host; REDIS_AUTH_TOKEN has the password.
+    """
+    assert broker_redis.result()["replies"] == ["PONG", "OK"]

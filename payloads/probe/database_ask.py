@@ -65,7 +65,7 @@ def main(ask):
     except ssl.SSLError as error:
         return fail("tls", error)
     except (asyncio.TimeoutError, socket.timeout):
-        return fail("silent", f"it accepts the connection and does not answer within {SECONDS} s")
+        return fail("timeout", f"it accepts the connection and does not answer within {SECONDS} s")
     except ConnectionError as error:
         return fail("tls" if "SSL" in str(error) else "closed", error)
     except OSError as error:

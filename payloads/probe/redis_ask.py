@@ -86,7 +86,10 @@ def main(ask):
             context = ssl.create_default_context()
             if not verify:
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            plain = context.wrap_socket(plain, server_hostname=host)
+            try:
+                plain = context.wrap_socket(plain, server_hostname=host)
+            except socket.timeout:
+                return fail("tls", f"no TLS handshake within {SECONDS} s: perhaps it speaks none")
         stream = plain.makefile("rwb")
         if password:
             user = [unquote(url.username)] if url.username else []
@@ -96,11 +99,12 @@ def main(ask):
             send(stream, "SELECT", database)
         replies = [send(stream, *words) for words in ask["commands"]]
     except Refused as error:
-        return fail(error.reply.split(" ")[0], error.reply, error.step)
+        code = error.reply.split(" ")[0]
+        return fail("auth" if (error.step, code) == ("AUTH", "ERR") else code, error.reply, error.step)
     except ssl.SSLError as error:
         return fail("tls", error)
     except socket.timeout:
-        return fail("silent", f"it accepts the connection and does not answer within {SECONDS} s")
+        return fail("timeout", f"it accepts the connection and does not answer within {SECONDS} s")
     except OSError as error:
         return fail("closed", error)
     return dict(ok=True, at=at, replies=replies)

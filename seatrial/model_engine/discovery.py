@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from seatrial import helm, values
+from seatrial.helm import Helm
 from seatrial.kube import Kube, NotFound, Object
 from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES, STATEFUL_SETS, Resource
 from seatrial.settings import Settings
@@ -20,8 +22,13 @@ RUNS = {
     "autoscaler": "model_engine_server.core.celery.celery_autoscaler",
 }
 """What the command line of each component's container holds, in the chart as released."""
+CHART = "model-engine"
 LABELLED = {name: f"model-engine-{name}" for name in RUNS} | {"autoscaler": "model-engine-celery-autoscaler"}
 """The ``app`` label of each component, as the runbook has it."""
+
+
+class NoRelease(AssertionError):
+    """Nothing here runs Model Engine's gateway."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Release:
     images: tuple[str, ...] = ()
     found: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     """Settings that discovery can fill in: value and the object it stood in."""
+    helm: Helm = field(default_factory=lambda: Helm(why="not looked for"))
+    """What helm knows of it."""
     refused: Refused | None = None
     """Why the endpoints' namespace was not found, where we may not look at the configuration that names it."""
 
@@ -84,13 +93,13 @@ class Release:
         """One line for the head of a run."""
         chart = f", chart {self.chart}" if self.chart else ""
         images = f", image {', '.join(self.images)}" if self.images else ""
-        return f"release {self.namespace}/{self.name('gateway')}{chart}{images}"
+        return f"release {self.namespace}/{self.name('gateway')}{chart}{images}; {self.helm}"
 
 
 def discover(kube: Kube, settings: Settings, guess: str = "") -> Release:
     """The release that `settings` mean, looked for in their namespace, else in `guess`, else in all.
 
-    AssertionError if there is none; `BadSettings` if there are several and nothing says which.
+    `NoRelease` if there is none; `BadSettings` if there are several and nothing says which.
     """
     return _release(kube, deployments(kube, settings, guess), settings)
 
@@ -102,7 +111,8 @@ def deployments(kube: Kube, settings: Settings, guess: str = "") -> dict[str, Ob
         gateways = [one for one in gateways if one["metadata"]["name"] == settings.release]
     wanted = f"called {settings.release} ({settings.source('release')}) " if settings.release else ""
     where = f"in namespace {namespace}" if namespace else "in any namespace"
-    assert gateways, f"no Deployment {wanted}{where} runs Model Engine's gateway ({RUNS['gateway']})"
+    if not gateways:
+        raise NoRelease(f"no Deployment {wanted}{where} runs Model Engine's gateway ({RUNS['gateway']})")
     if len(gateways) > 1:
         names = ", ".join(f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in gateways)
         do = "say which: --namespace, or --set release=NAME where they share one"
@@ -173,7 +183,11 @@ def _release(kube: Kube, components: Mapping[str, Object], settings: Settings) -
     service, port = _service(kube, gateway, where)
     image = container(gateway, "gateway")["image"]
     repository, _, tag = image.partition("@")[0].rpartition(":")
-    found_settings: dict[str, tuple[Any, str]] = {"namespace": (namespace, where)}
+    known = helm.read(kube, gateway, CHART)
+    said = values.said_of(known.values, str(known)).items()
+    found_settings: dict[str, tuple[Any, str]] = {name: (value, str(known)) for name, (value, _) in said}
+    found_settings.pop("release", None)  # which one is meant is what led here
+    found_settings["namespace"] = (namespace, where)
     if repository and "/" not in tag:
         found_settings |= {
             "model_engine_image_repository": (repository, where),
@@ -194,6 +208,7 @@ def _release(kube: Kube, components: Mapping[str, Object], settings: Settings) -
         chart=str(labels.get("helm.sh/chart", "")),
         images=_image_ids(kube.list(PODS, namespace, labels=selected, empty_ok=True)),
         found=found_settings,
+        helm=known,
         refused=refused,
     )
 

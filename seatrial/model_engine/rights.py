@@ -14,8 +14,10 @@ from seatrial.resources import (
     JOBS,
     LEASES,
     NAMESPACES,
+    NETWORK_POLICIES,
     PODS,
     SECRETS,
+    SERVICE_ACCOUNTS,
     SERVICES,
     STATEFUL_SETS,
 )
@@ -34,6 +36,15 @@ def _health(place: Place, without: str = "") -> tuple[Right, ...]:
         Right("list", PODS, place, without=without),
         Right("list", EVENTS, place, without=without or _STORIES),
         Right("get", PODS, place, "log", without=without or _WORDS),
+    )
+
+
+def _probe(place: Place) -> tuple[Right, ...]:
+    """To ask from a pod of ours, and to remove it."""
+    return (
+        Right("create delete get", PODS, place),
+        Right("get", PODS, place, "log"),
+        Right("list", EVENTS, place, without=_STORIES),
     )
 
 
@@ -71,6 +82,22 @@ RIGHTS: Table = {
     "infra/no_pod_in_error_state": (Right("list", JOBS, without="pods of finished Jobs are not told apart"),),
     "infra/configuration_is_equal_in_both_namespaces": (Right("get", CONFIG_MAPS, Place.ENDPOINTS),),
     "infra/cacher_redis_lets_it_in": (Right("create get delete", PODS), Right("get", PODS, sub="log")),
+    "ground": (
+        Right("get list", DEPLOYMENTS),
+        Right("list", SERVICES),
+        Right("get", CONFIG_MAPS),
+        Right("list", SECRETS, without="helm's values are not known: what they say must be given as settings"),
+        Right("get", SERVICE_ACCOUNTS, without="before an install nobody knows which service accounts are there"),
+    ),
+    "probes": (
+        *_probe(Place.RELEASE),
+        Right("create delete", SECRETS, without="addresses with passwords that you give cannot be asked from a pod"),
+        Right("list", NETWORK_POLICIES, without="a time-out of a probe cannot be judged"),
+    ),
+    "vllm_image": _probe(Place.ENDPOINTS),
+    "forwarder_image": _probe(Place.ENDPOINTS),
+    "preflight/named_secrets_exist": (Right("get", SECRETS), Right("get", SECRETS, Place.ENDPOINTS)),
+    "preflight/images_are_from_expected_registries": (Right("list", PODS, Place.ENDPOINTS),),
     **{
         f"tier_a/nothing_of_{kind}_endpoint_is_left": tuple(
             Right("list" if one is PODS else "get list", one, Place.ENDPOINTS) for one in KINDS

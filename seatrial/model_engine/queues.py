@@ -1,0 +1,42 @@
+"""Queues of ours that a run left: found by their names, deleted from where they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from seatrial import connect
+from seatrial.journal import Entry
+from seatrial.model_engine import ground as grounds
+from seatrial.model_engine import services
+from seatrial.model_engine.configuration import SQS
+from seatrial.model_engine.ground import Ground
+from seatrial.model_engine.services import PREFIX, QUEUE
+from seatrial.trial import Trial
+
+
+def remove(trial: Trial, entry: Entry) -> None:
+    """The cleaner: returns once SQS has said that the queue is deleted, or that there is none."""
+    with _ground(trial) as ground:
+        services.queue(ground, "delete", entry.name)
+
+
+def find(trial: Trial) -> Iterator[Entry]:
+    """The finder: queues of any run of ours, where the release's broker is SQS."""
+    with _ground(trial) as ground:
+        if ground.release is None or ground.configuration.broker != SQS:
+            return
+        found = services.queues(ground, f"{PREFIX}seatrial-")
+        for name in found:
+            yield Entry(QUEUE, name)
+
+
+@contextmanager
+def _ground(trial: Trial) -> Iterator[Ground]:
+    """The ground with a client of its own: at the end of a run there are no fixtures."""
+    target = connect.target(trial)
+    if not target.has_cluster:
+        yield grounds.stand(trial, target, None)
+        return
+    with connect.kube(trial.settings, target, trial.record) as kube:
+        yield grounds.stand(trial, target, kube)

@@ -1,0 +1,308 @@
+"""Redis, the database and the broker, asked from where the product asks them, and what their answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from seatrial import ours, policies
+from seatrial.journal import Entry
+from seatrial.model_engine import places
+from seatrial.model_engine.configuration import DEFAULT_SQS_REGION, LAUNCH, REDIS, SQS, Redis
+from seatrial.model_engine.ground import Ground
+from seatrial.model_engine.health import broker, database, redis
+from seatrial.model_engine.health.signs import Sign, by_code
+from seatrial.probe import Place
+from seatrial.secret import Secret
+from seatrial.settings import how_to_give
+from seatrial.verdict import BadSettings, Cause, NotApplicable, NotJudged, Reason, Unhealthy
+
+QUEUE = "queue"
+"""Kind of the journal's entries for queues of ours."""
+PREFIX = "launch-endpoint-id-"
+"""What the names of the product's queues begin with: rights may end there."""
+CACHE_PREFIX = "launch-k8s-cache:"
+"""What the keys of the product's cache begin with."""
+DATABASE_URL, CLOUD_SECRET, TOKEN = "ML_INFRA_DATABASE_URL", "DB_SECRET_NAME", "REDIS_AUTH_TOKEN"
+"""Variables of the product's pods."""
+_OURS = "SEATRIAL_URL"
+_CONFIG = "SEATRIAL_CONFIG"
+SQLSTATES = {
+    "28P01": "auth",
+    "28000": "auth",
+    "3D000": "no-database",
+    "53300": "too-many",
+    "57P03": "loading",
+    "42501": "denied",
+    "25006": "readonly",
+}
+"""What PostgreSQL's codes are called in causes."""
+AWS_CODES = {
+    "no-credentials": "auth",
+    "InvalidClientTokenId": "auth",
+    "SignatureDoesNotMatch": "auth",
+    "ExpiredToken": "auth",
+    "UnrecognizedClientException": "auth",
+    "InvalidIdentityToken": "auth",
+    "QueueDoesNotExist": "no-queue",
+    "AWS.SimpleQueueService.NonExistentQueue": "no-queue",
+    "unreachable": "refused",
+    "no-region": "wrong-region",
+}
+"""What SQS's codes are called in causes; whatever begins with AccessDenied is `denied`."""
+
+
+@dataclass
+class Answer:
+    """What one service was asked: `result` gives the answer, or raises what it means."""
+
+    ground: Ground
+    service: str
+    probe: Any
+    place: Place
+    look: str = ""
+
+    def result(self) -> dict[str, Any]:
+        """The program's line; `Unhealthy` with its cause, *error* for a time-out that may be the probe's own."""
+        said: dict[str, Any] = self.probe.result()
+        if said["ok"]:
+            note = f" ({self.place.note})" if self.place.note else ""
+            self.ground.trial.note(f"{said['at']} answers {self._seen_from()}{note}")
+            return said
+        if said["code"] == "timeout" and self.ground.kube is not None and self.place.namespace:
+            host = str(said["at"]).rpartition(":")[0]
+            labels = ours.labels(self.ground.trial.run)
+            if found := policies.in_the_way(self.ground.kube, self.place.namespace, labels, host):
+                raise NotJudged(
+                    Reason.UNREACHABLE,
+                    f"{said['at']} does not answer our probe; perhaps only the probe is blocked, by the policy {found}",
+                    do="let our probe's labels pass, or give it those that do: overlays, probe/pod, metadata.labels",
+                )
+        raise Unhealthy(self._cause(said))
+
+    def remove(self) -> None:
+        """Remove what asks."""
+        self.probe.remove()
+
+    def _seen_from(self) -> str:
+        return f"to {self.place.seen_from}" if self.place.namespace else "to this machine"
+
+    def _cause(self, said: Mapping[str, Any]) -> Cause:
+        quoted = (f"{said['at']}: {said['said']}", f"asked from {self.place.seen_from}" if self.place.namespace else
+                  "asked from this machine")  # fmt: skip
+        return cause(self.service, str(said["code"]), str(said["at"]), quoted, self.look)
+
+
+def cause(service: str, code: str, at: str, evidence: tuple[str, ...] = (), look: str = "") -> Cause:
+    """What a program's `code` means: for ``redis``, ``database`` or ``sqs``."""
+    match service:
+        case "database":
+            name = SQLSTATES.get(code, code)
+            sign = by_code(database.SIGNS, name) or Sign(name.lower(), (), f"the database {{at}} answers {code}", "")
+            return sign.cause("database", at, evidence, look)
+        case "sqs":
+            name = "denied" if "AccessDenied" in code else AWS_CODES.get(code, code)
+            sign = by_code(broker.SIGNS, name) or Sign(name.lower(), (), f"the broker {{at}} answers {code}", "")
+            return sign.cause("broker", SQS, evidence, look)
+        case _:
+            return redis.replied(code, at, evidence, look)
+
+
+# -- asking ---------------------------------------------------------------------------------------------------------
+
+
+def cache(ground: Ground) -> Answer:
+    """Redis that holds the cache: PING, and a write, since the product writes there."""
+    settings, configuration = ground.trial.settings, ground.configuration
+    _refused(ground)
+    found = configuration.cache_redis
+    if found is None and settings.redis_host is None:
+        if ground.kube is None and not configuration.source:
+            raise NotApplicable("nothing says where Redis is, and the run goes without the cluster (--no-cluster)")
+        secret = configuration.cache_secret
+        where = f"its address is in the cloud's secret {secret}" if secret else "nothing says where the cache is"
+        raise BadSettings(f"{where}", source=configuration.source, do=how_to_give("redis_host"))
+    place = ground.place("cacher" if ground.release else "gateway")
+    ask: dict[str, Any] = {"commands": [["PING"], _write(ground, CACHE_PREFIX)]}
+    return _redis(ground, place, ask, found, settings.redis_host, settings.redis_port, "cache")
+
+
+def redis_broker(ground: Ground) -> Answer:
+    """The Redis broker: PING, and a write. `NotApplicable` where the broker is another."""
+    settings = ground.trial.settings
+    _refused(ground)
+    if ground.configuration.broker != REDIS and settings.broker_redis_host is None:
+        raise NotApplicable(f"the broker is {ground.configuration.broker} ({_source(ground)})")
+    place = ground.place("builder" if ground.release else "gateway")
+    found = ground.configuration.broker_redis(places.plain_env(place))
+    if found is None and settings.broker_redis_host is None:
+        raise BadSettings("nothing says where the Redis broker is", do=how_to_give("broker_redis_host"))
+    ask: dict[str, Any] = {"commands": [["PING"], _write(ground, PREFIX)], "token_env": TOKEN}
+    return _redis(ground, place, ask, found, settings.broker_redis_host, settings.broker_redis_port, "broker")
+
+
+def database_answers(ground: Ground) -> Answer:
+    """The database: a connection and ``SELECT 1``."""
+    settings = ground.trial.settings
+    place = ground.place("gateway")
+    secrets: dict[str, Secret] = {}
+    ask = {"env": DATABASE_URL}
+    if settings.db_url is not None:
+        ask, secrets = {"env": _OURS}, {_OURS: settings.db_url}
+    elif ground.kube is None:
+        raise NotApplicable("nothing says where the database is, and the run goes without the cluster (--no-cluster)")
+    elif DATABASE_URL not in {one["name"] for one in place.env}:
+        cloud = places.plain_env(place).get(CLOUD_SECRET)
+        where = f"the database's address is in the cloud's secret {cloud}" if cloud else "nothing says where it is"
+        raise BadSettings(where, source=ground.configuration.source, do=how_to_give("db_url"))
+    probe = ground.prober.start("database", place, "database_ask", (ask,), secrets)
+    return Answer(ground, "database", probe, _seen(ground, place), _look(ground, "gateway"))
+
+
+def sqs_lists(ground: Ground) -> Answer:
+    """SQS: the list of queues, as the release's service account."""
+    return _sqs(ground, "list", {})
+
+
+def sqs_goes_round(ground: Ground) -> RoundTrip:
+    """A queue of ours, made, tagged, sent to, received from and deleted; in the journal before it is made."""
+    run = ground.trial.run
+    name = f"{PREFIX}{run.name('probe')}"
+    answer = _sqs(ground, "round", {"queue": name, "tags": {"seatrial-run": run.id}}, journaled=name)
+    return RoundTrip(answer, name)
+
+
+@dataclass
+class RoundTrip:
+    """The way of one message through a queue of ours."""
+
+    answer: Answer
+    name: str
+
+    def result(self) -> dict[str, Any]:
+        """The program's line; the journal's entry is settled when the queue is gone, or was never made."""
+        journal = self.answer.ground.trial.journal
+        said = self.answer.probe.result()
+        if "deleted" in said["done"]:
+            journal.settled(Entry(QUEUE, self.name))
+        elif "created" not in said["done"] and said["code"] not in ("unreachable",):
+            journal.settled(Entry(QUEUE, self.name), "never made")
+        return self.answer.result()
+
+    def remove(self) -> None:
+        """Remove what asks; a queue that it left stays in the journal."""
+        self.answer.remove()
+
+
+def queue(ground: Ground, do: str, name: str) -> dict[str, Any]:
+    """``find``, ``depth`` or ``delete`` the SQS queue `name`: the program's line."""
+    found = _sqs(ground, do, {"queue": name})
+    return found.result()
+
+
+def queues(ground: Ground, prefix: str) -> list[str]:
+    """The names of the SQS queues that begin with `prefix`."""
+    return [str(one) for one in _sqs(ground, "list", {"prefix": prefix}).result()["queues"]]
+
+
+def _sqs(ground: Ground, do: str, more: Mapping[str, Any], journaled: str = "") -> Answer:
+    configuration, settings = ground.configuration, ground.trial.settings
+    _refused(ground)
+    ground.trial.scope.require_cloud("aws", configuration.cloud, _source(ground))
+    if configuration.broker != SQS:
+        raise NotApplicable(f"the broker is {configuration.broker} ({_source(ground)})")
+    place = ground.identity("builder" if ground.release else "gateway")
+    theirs = places.plain_env(place).get("AWS_REGION") or DEFAULT_SQS_REGION
+    ask: dict[str, Any] = {"do": do, **more}
+    if settings.aws_region and ground.release is None:
+        ask["region"] = settings.aws_region
+    elif settings.aws_region and settings.aws_region != theirs:
+        _another_region(ground, theirs, settings.aws_region)
+    if journaled:
+        ground.trial.journal.intend(
+            QUEUE,
+            journaled,
+            region=ask.get("region", theirs),
+            type=f"aws sqs delete-queue --region {ask.get('region', theirs)} --queue-url "
+            f"$(aws sqs get-queue-url --queue-name {journaled} --query QueueUrl --output text)",
+        )
+    probe = ground.prober.start(f"sqs-{do}", place, "sqs_ask", (ask,))
+    return Answer(ground, SQS, probe, _seen(ground, place), _look(ground, "builder"))
+
+
+def _another_region(ground: Ground, theirs: str, told: str) -> None:
+    """The pods ask in another region than the user says: a variable that is set for other programs, too, is doubt."""
+    source = ground.trial.settings.source("aws_region")
+    line = f"the release's pods ask SQS in {theirs}, and aws_region is {told} ({source})"
+    if source.endswith("(environment)"):
+        ground.trial.warn(line)
+        return
+    raise Unhealthy(
+        Cause(
+            "broker.wrong-region/sqs",
+            line,
+            evidence=(f"AWS_REGION of the builder's pods: {theirs}",),
+            do="set AWS_REGION for the release's pods (extraEnvVars), or correct aws_region",
+            look=_look(ground, "builder"),
+        )
+    )
+
+
+def _redis(
+    ground: Ground,
+    place: Place,
+    ask: dict[str, Any],
+    found: Redis | None,
+    host: str | None,
+    port: int | None,
+    what: str,
+) -> Answer:
+    """Its address by the configuration, host and port by the settings where they are given; no password of the release
+    leaves the cluster, and none is in an argument."""
+    secrets: dict[str, Secret] = {}
+    if found is None:
+        ask["url"] = f"redis://{host}:{port or 6379}"
+    elif not found.secret:
+        ask["url"] = found.url
+    elif ground.configuration.config_map:
+        reference = {"name": ground.configuration.config_map, "key": LAUNCH}
+        place = replace(place, env=(*place.env, {"name": _CONFIG, "valueFrom": {"configMapKeyRef": reference}}))
+        ask |= {"yaml_env": _CONFIG, "keys": [found.key]}
+    else:
+        ask["env"], secrets = _OURS, {_OURS: Secret(found.url)}
+    if host:
+        ask["host"] = host
+    if port:
+        ask["port"] = port
+    probe = ground.prober.start(f"redis-{what}", place, "redis_ask", (ask,), secrets)
+    return Answer(
+        ground, "redis", probe, _seen(ground, place), _look(ground, "cacher" if what == "cache" else "builder")
+    )
+
+
+def _write(ground: Ground, prefix: str) -> list[Any]:
+    """A key of ours among the product's, for a moment: a replica, or a user who may only read, refuses it."""
+    return ["SET", f"{prefix}{ground.trial.run.name('probe')}", "1", "PX", 1000]
+
+
+def _refused(ground: Ground) -> None:
+    if ground.configuration.refused is not None:
+        raise ground.configuration.refused
+
+
+def _source(ground: Ground) -> str:
+    return ground.configuration.source or "nothing says otherwise"
+
+
+def _seen(ground: Ground, place: Place) -> Place:
+    """Where it is seen from: a place without a namespace is this machine."""
+    return place if ground.kube is not None and ground.trial.settings.probe_from == "pod" else Place("", "", "")
+
+
+def _look(ground: Ground, part: str) -> str:
+    if ground.kube is None:
+        return ""
+    if ground.release is None or part not in ground.release.components:
+        return f"{ground.kube.kubectl} -n {ground.namespace} get secrets,pods"
+    return f"{ground.kube.kubectl} -n {ground.namespace} logs deployment/{ground.release.name(part)} --tail 50"
