@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -391,6 +393,43 @@ def endpoint_name(endpoint: Object) -> str:
     return f"launch-endpoint-id-{endpoint['id'].replace('_', '-')}"
 
 
+def test_sqs_denies(release: Release, replay: Replay, bundle: str) -> None:
+    """The endpoint's queue cannot be made, or removed: the product says so."""
+    create(replay, "e2e_sync_create", "before-it")  # the gateway makes the builder's queue if it has not seen it yet
+    with denied(release, "CreateQueue"):
+        create(replay, "e2e_async_create", "no-queue")
+        until(lambda: (listed(replay, "no-queue") or [{}])[0].get("status") == "UPDATE_FAILED", WAIT)
+        assert listed(replay, "no-queue")[0]["status_reason"] == "Failed to create SQS queue"
+    endpoint = create(replay, "e2e_async_create", "stuck-queue", min_workers=0)
+    until(lambda: (listed(replay, "stuck-queue") or [{}])[0].get("status") == "READY", WAIT)
+    path = f"{replay.url}/v1/model-endpoints/{endpoint['id']}"
+    until(lambda: request(path, "GET", f"Bearer {replay.user}").body["status"] == "READY", WAIT)
+    with denied(release, "SendMessage"):
+        url = f"{replay.url}/v1/async-tasks?model_endpoint_id={endpoint['id']}"
+        sent = request(url, "POST", f"Bearer {replay.user}", {"args": {"y": 1}})
+        assert (sent.status, "AccessDenied" in sent.body["detail"]) == (400, True)
+        recorded = recordings.load("e2e_sync_create")["request"]
+        assert replay.ask(recorded | {"json": recorded["json"] | {"name": "not-sent"}}).status == 500
+    with denied(release, "DeleteQueue"):
+        refused = request(path, "DELETE", f"Bearer {replay.user}")
+    assert (refused.status, refused.body["detail"]) == (
+        500,
+        "deletion of endpoint failed, compute resources still exist.",
+    )
+    assert request(path, "DELETE", f"Bearer {replay.user}").body == {"deleted": True}
+
+
+@contextlib.contextmanager
+def denied(release: Release, action: str) -> Iterator[None]:
+    """With `action` of SQS denied to all."""
+    operator = json.loads((Path(release.up["directory"]) / "sandbox.json").read_text())["operator_url"]
+    assert request(f"{operator}/sqs/deny", "PUT", None, [["*", action]]).status == 200
+    try:
+        yield
+    finally:
+        request(f"{operator}/sqs/deny", "PUT", None, [])
+
+
 def test_a_streaming_endpoint_from_create_to_delete(release: Release, replay: Replay, bundle: str) -> None:
     endpoint = adopt(release, replay, "e2e_streaming", "smoke-test-echo-streaming")
     assert replay("streaming_task") == recordings.load("streaming_task")["response"]["body"]
@@ -535,11 +574,11 @@ def test_no_usable_database(release: Release, replay: Replay) -> None:
             assert error in line["message"]
 
 
-def test_redis_refuses(release: Release, replay: Replay, bundle: str) -> None:
-    create(replay, "e2e_sync_create", "there-is-one")
+def with_cache(release: Release, url: str) -> Callable[[Object], None]:
+    """Changes a pod's spec so that the cache is looked for at `url`."""
     path = f"/api/v1/namespaces/{release.namespace}/configmaps"
     config = release.kube("GET", f"{path}/model-engine-service-config")
-    data = {name: re.sub(r"redis://[^/]+", "redis://127.0.0.1:1", text) for name, text in config["data"].items()}
+    data = {name: re.sub(r"redis://[^/]+", url, text) for name, text in config["data"].items()}
     other = f"config-{uuid.uuid4().hex[:8]}"
     release.kube("POST", path, {"metadata": {"name": other}, "data": data})
 
@@ -548,13 +587,41 @@ def test_redis_refuses(release: Release, replay: Replay, bundle: str) -> None:
             if volume.get("configMap", {}).get("name") == "model-engine-service-config":
                 volume["configMap"]["name"] = other
 
+    return change
+
+
+def test_redis_refuses(release: Release, replay: Replay, bundle: str) -> None:
+    create(replay, "e2e_sync_create", "there-is-one")
+    change = with_cache(release, "redis://127.0.0.1:1")
     with release.another_gateway(change) as (_, url):
         there = Replay(url, replay.user, replay.now)
         for name in ("redis_down_readyz", "redis_down_list", "redis_down_list_bogus_name", "redis_down_create"):
             there(name)
-    with release.copy_of("model-engine-cacher", change) as (name, _):
-        said = until(lambda: [one for one in log(release, name) if one["message"] == "Uncaught exception"], WAIT)
-        assert "redis.exceptions.ConnectionError: Error 111 connecting to 127.0.0.1:1. 111." in said[0]["exc_info"]
+    where = release.up["redis_url"].removeprefix("redis://").partition("/")[0]
+    for cache, error in (
+        ("redis://127.0.0.1:1", "ConnectionError: Error 111 connecting to 127.0.0.1:1. 111."),
+        ("redis://nowhere.invalid:6379", "ConnectionError: Error -2 connecting to nowhere.invalid:6379. -2."),
+        (f"redis://:wrong@{where}", "AuthenticationError: AUTH <password> called without any password configured"),
+    ):
+        with release.copy_of("model-engine-cacher", with_cache(release, cache)) as (name, _):
+            assert f"redis.exceptions.{error}" in uncaught(release, name)
+    with release.redis_password():
+        with release.copy_of("model-engine-cacher", with_cache(release, f"redis://:wrong@{where}")) as (name, _):
+            text = "AuthenticationError: invalid username-password pair or user is disabled."
+            assert f"redis.exceptions.{text}" in uncaught(release, name)
+        # Without a word, and never ready: its client asks again and again.
+        with release.copy_of("model-engine-cacher", lambda spec: None) as (name, _):
+            until(lambda: any(one["message"].startswith("Got data for") for one in log(release, name)), WAIT)
+            time.sleep(CACHE + 3 * SCALE)
+            said = [one["message"] for one in log(release, name)]
+            assert said[-1].startswith("Got data for ")
+            assert not any("Loop took" in message for message in said)
+
+
+def uncaught(release: Release, name: str) -> str:
+    """What ended the program of a pod."""
+    said = until(lambda: [one for one in log(release, name) if one["message"] == "Uncaught exception"], WAIT)
+    return str(said[0]["exc_info"])
 
 
 def test_redis_asks_for_a_password(release: Release, replay: Replay, bundle: str) -> None:

@@ -22,27 +22,29 @@ logger = make_logger("model_engine_server.infra.gateways.celery_task_queue_gatew
 Answer = dict[str, Any]
 
 
+class NotSentError(Exception):
+    """SQS refuses a task: of an async endpoint a bad request, of the builder nothing that the gateway expects."""
+
+
 async def create(celery: Celery, row: Row, request: EndpointPredictV1Request) -> Answer:
     """Enqueue for the endpoint of `row`. InvalidRequest when SQS refuses."""
-    task_id = await send(
-        celery,
-        task_queue.PREDICT_TASK,
-        [request.model_dump(mode="json"), datetime.now().isoformat(), request.return_pickled],
-        row["destination"],
-        row["task_expires_seconds"] or EXPIRES,
-    )
-    return {"task_id": task_id}
+    arguments = [request.model_dump(mode="json"), datetime.now().isoformat(), request.return_pickled]
+    expires = row["task_expires_seconds"] or EXPIRES
+    try:
+        return {"task_id": await send(celery, task_queue.PREDICT_TASK, arguments, row["destination"], expires)}
+    except NotSentError as error:
+        raise InvalidRequest(str(error)) from error
 
 
 async def send(celery: Celery, task: str, arguments: list[Any], queue: str, expires: int | None = None) -> str:
-    """The task's id, with the gateway's log lines. InvalidRequest when SQS refuses; others' errors as they are."""
+    """The task's id, with the gateway's log lines. NotSentError when SQS refuses; other errors as they are."""
     from botocore.exceptions import ClientError
 
     try:
         task_id = await asyncio.to_thread(task_queue.send, celery, task, arguments, queue, expires)
     except ClientError as error:
         logger.exception(f"Error sending task to queue {queue}: {error}")
-        raise InvalidRequest(f"Error sending celery task: {error}") from error
+        raise NotSentError(f"Error sending celery task: {error}") from error
     except Exception as error:
         logger.error(f"Error sending task to queue {queue}: {error}")
         raise

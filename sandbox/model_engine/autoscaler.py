@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox import clock
 from sandbox.client import Client
-from sandbox.model_engine import config, endpoint_objects, task_queue
+from sandbox.model_engine import config, endpoint_objects, endpoint_queues
 from sandbox.model_engine.loggers import make_logger
 
 PERIOD = 3.0  # seconds
@@ -95,16 +95,13 @@ async def queue_length(broker: str, queue: str) -> int:
     if broker == REDIS_BROKER:
         import redis.asyncio
 
-        database, _ = task_queue.DATABASES[task_queue.Broker.REDIS_24H]
-        async with redis.asyncio.Redis.from_url(task_queue.redis_url(database)) as client:
+        async with redis.asyncio.Redis.from_url(config.broker_redis_url(config.ONE_DAY_DATABASE)) as client:
             return int(await client.llen(queue))
     return await asyncio.to_thread(sqs_length, queue)
 
 
 def sqs_length(queue: str) -> int:
     """Waiting and underway, at least; 0 for a queue that is not there, or not ours to see."""
-    from sandbox.model_engine import endpoint_queues
-
     sqs = endpoint_queues.sqs()
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     begun = time.monotonic()

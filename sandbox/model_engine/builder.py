@@ -23,6 +23,8 @@ RESTRICTED_ENV = (
     *("TEMPORAL_TASK_QUEUE", "HTTP_PORT"),
 )
 
+LONGEST_REASON = 500  # characters
+
 logger = make_logger("model_engine_server.infra.services.live_endpoint_builder_service")
 task_logger = make_logger("model_engine_server.service_builder.tasks_v1")
 delegate_logger = make_logger("model_engine_server.infra.gateways.resources.k8s_endpoint_resource_delegate")
@@ -49,7 +51,16 @@ def init_worker(**_: Any) -> None:
 def build_endpoint(task: dict[str, Any]) -> dict[str, str]:
     """Build one endpoint. `task`: see `endpoints.Endpoints.create`."""
     task_logger.info("Starting endpoint build process")
-    asyncio.run(_build(task))
+    try:
+        asyncio.run(_build(task))
+    except Exception as error:
+        extra = {
+            "endpoint_name": task["record"]["name"],
+            "error_type": type(error).__name__,
+            "error_message": str(error),
+        }
+        task_logger.error("Endpoint build failed with exception", extra=extra)
+        raise
     return {"status": "OK"}
 
 
@@ -70,9 +81,10 @@ async def _build(task: dict[str, Any]) -> None:
         name = endpoint_queues.queue_name if is_async else endpoint_objects.resource_name
         destination = name(record["id"])
         await store.update_endpoint(record["id"], endpoint_status="READY", destination=destination)
-    except Exception:
+    except Exception as error:
         logger.exception("Failed endpoint build process!")
-        reason = "Endpoint deployment failed due to an internal error."
+        told = str(error) if isinstance(error, EndpointResourceInfraException) else ""
+        reason = told[:LONGEST_REASON] or "Endpoint deployment failed due to an internal error."
         await store.update_endpoint(record["id"], endpoint_status="UPDATE_FAILED", status_reason=reason)
         raise
     finally:

@@ -11,6 +11,8 @@ import yaml
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SERVICE_BUILDER_QUEUE = "model-engine-service-builder"
 PATCHED = "-patched"  # ends the tag of an image with the mends
+# The broker's Redis has a database for each visibility timeout; one more is for results.
+ONE_HOUR_DATABASE, RESULTS_DATABASE, ONE_DAY_DATABASE = 0, 1, 3
 BUILD_ENDPOINT_TASK = "model_engine_server.service_builder.tasks_v1.build_endpoint"
 
 
@@ -53,6 +55,11 @@ def redis_host() -> str:
     """Host and port of the broker's Redis: from the environment, else as configured."""
     host, port = os.environ.get("REDIS_HOST"), os.environ.get("REDIS_PORT")
     return f"{host}:{port}" if host and port else f"{infra_config()['redis_host']}:6379"
+
+
+def broker_redis_url(database: int) -> str:
+    """One database of the broker's Redis."""
+    return f"redis://{redis_host()}/{database}"
 
 
 def cache_redis_url() -> str:

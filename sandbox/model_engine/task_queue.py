@@ -18,25 +18,23 @@ from sandbox.model_engine import config
 SOFT_LIMIT, HARD_LIMIT = 1500, 1800  # seconds that one build may take
 SQS_VISIBILITY = 43200  # seconds
 PREDICT_TASK = "hosted_model_inference.lira.predict"
-RESULTS_DATABASE = 1  # of Redis
 
 backends.BACKEND_ALIASES["s3"] = "sandbox.model_engine.s3_backend:S3Backend"
 
 
 class Broker(StrEnum):
-    """Redis has a database for each visibility timeout: 0 is that of an hour, 3 that of a day."""
+    """Of Redis it is the database that counts: tasks of one day's visibility are not seen by who looks at an hour's."""
 
     REDIS = "redis"
     REDIS_24H = "redis_24h"
     SQS = "sqs"
 
 
-DATABASES = {Broker.REDIS: (0, 3600), Broker.REDIS_24H: (3, 86400)}  # database, visibility timeout in seconds
-
-
-def redis_url(database: int) -> str:
-    """One database of the broker's Redis."""
-    return f"redis://{config.redis_host()}/{database}"
+# Database, visibility timeout in seconds.
+DATABASES = {
+    Broker.REDIS: (config.ONE_HOUR_DATABASE, 3600),
+    Broker.REDIS_24H: (config.ONE_DAY_DATABASE, 86400),
+}
 
 
 def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_url: str = "") -> Celery:
@@ -50,8 +48,8 @@ def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_u
             options["predefined_queues"] = {urlsplit(queue_url).path.rpartition("/")[2]: {"url": queue_url}}
     else:
         database, timeout = DATABASES[broker]
-        url, options = redis_url(database), {"visibility_timeout": timeout}
-    backend = redis_url(RESULTS_DATABASE) if results == "redis" else "s3://"
+        url, options = config.broker_redis_url(database), {"visibility_timeout": timeout}
+    backend = config.broker_redis_url(config.RESULTS_DATABASE) if results == "redis" else "s3://"
     app = Celery(name, broker=url, backend=backend)
     app.conf.update(
         broker_transport_options=options,
