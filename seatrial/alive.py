@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -12,6 +13,7 @@ from seatrial.journal import open_entries
 from seatrial.record import events
 from seatrial.run import started
 
+LONG_AGO = 7 * 86_400.0
 _LOCK = "alive"
 
 
@@ -42,7 +44,7 @@ def goes_on(directory: Path) -> bool | None:
 def killed(directory: Path) -> Iterator[str]:
     """A line for each run among these records that was killed, with the command that removes what it left."""
     for path in sorted(directory.glob("*/")):
-        if (path / "run.json").exists() or goes_on(path) is not False or not _is_run(path.name):
+        if not _is_recent(path.name) or (path / "run.json").exists() or goes_on(path) is not False:
             continue
         happened = list(events(path))
         left = len(list(open_entries(happened)))
@@ -51,8 +53,9 @@ def killed(directory: Path) -> Iterator[str]:
             yield f"run {path.name} was killed and has left {left} thing{'s' if left > 1 else ''}: {sweep}"
 
 
-def _is_run(name: str) -> bool:
+def _is_recent(name: str) -> bool:
+    """Whether a directory is the record of a run that anybody may want to hear of."""
     try:
-        return bool(started(name))
+        return started(name) > time.time() - LONG_AGO
     except ValueError:
         return False

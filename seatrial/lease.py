@@ -39,9 +39,11 @@ class Lease:
     def begin(self) -> list[str]:
         """Make it; lines about the runs of others, or why nothing can be said of them. Raises nothing of its own."""
         target = connect.target(self.trial)
-        namespace = self.trial.settings.namespace or target.namespace
-        if not target.has_cluster or not namespace:
+        namespace = self.trial.home or self.trial.settings.namespace or target.namespace
+        if not target.has_cluster:
             return []
+        if not namespace:
+            return ["no Lease says that this run is alive: where the release is was not found"]
         # Its requests are no check's, whatever check runs while they are sent.
         record = Record(replace(self.trial.run, worker="lease"))
         trial = replace(self.trial, record=record)
@@ -52,22 +54,26 @@ class Lease:
             made = ours.create(kube, trial, LEASES, self._manifest(namespace, kube.now()))
         except (NotJudged, ApiError) as error:
             kube.close()
+            record.close()
             line = error.line if isinstance(error, NotJudged) else str(error)
             return [f"no Lease says that this run is alive, and runs of others are not seen: {line}"]
-        self._thread = threading.Thread(target=self._renew, args=(kube, made), daemon=True)
+        self._thread = threading.Thread(target=self._renew, args=(kube, record, made), daemon=True)
         self._thread.start()
         return lines
 
     def end(self) -> None:
         """No renewal may follow; the Lease itself goes with the rest of the journal."""
         self._over.set()
+        if self._thread is not None:
+            self._thread.join(1)  # longer only where the API server keeps it waiting
 
-    def _renew(self, kube: Kube, made: Object) -> None:
+    def _renew(self, kube: Kube, record: Record, made: Object) -> None:
         while not self._over.wait(EVERY):
             with suppress(NotJudged, ApiError):  # the next one may be heard; if none is, the run counts as dead
                 patch = {"spec": {"renewTime": _micro(kube.now())}}
                 kube.patch(LEASES, made["metadata"]["name"], made["metadata"]["namespace"], patch)
         kube.close()
+        record.close()
 
     def _described(self, lease: Object, now: datetime) -> str:
         spec = lease.get("spec") or {}

@@ -23,6 +23,7 @@ class Trial:
     """`needs`: the ids of the selected checks, and the names of all fixtures that they ask for, directly or not.
     `writes`: whether one of them may create or delete something. `declared`: the phases, clouds and vendors that ``-m``
     says must be there. `identity`: what was under test at the run's start, see `seatrial.changed`.
+    `home`: the namespace of what is under test, once it was found at the run's start; there the run's Lease is.
 
     With `keep` nothing is removed but by checks that are about a removal.
     After a signal `interrupted` is set: finalizers then do nothing, the controller settles the journal.
@@ -37,6 +38,7 @@ class Trial:
     declared: frozenset[str] = frozenset()
     keep: bool = False
     identity: str | None = None
+    home: str = ""
     watcher: Watcher | None = None
     interrupted: bool = False
     whole: Callable[[], AbstractContextManager[None]] = nullcontext
