@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seatrial import docs, doctor, options, rbac, sweep
+from seatrial import docs, doctor, options, rbac, summary, sweep
 from seatrial.settings import Settings
 from seatrial.verdict import BadSettings
 
@@ -39,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     clean.add_argument("--run", metavar="ID", default="", help="of the run with this id, from any machine")
     clean.add_argument("--delete", action="store_true", help="remove it; without this it is only shown")
     clean.add_argument("--force", action="store_true", help="with --run: although that run may be alive")
+    told = "print a finished run as Markdown, for the page of a CI job"
+    report = commands.add_parser("summary", help=told, description=told, allow_abbrev=False)
+    report.add_argument("run", metavar="RUN", help="its directory, or its id where the record is in .seatrial")
     given = parser.parse_args(arguments)
     if not __debug__:
         parser.error("python -O takes the assertions away that judge a deployment; run without it")
@@ -47,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given.command == "rbac":
             return rbac.of_run(Settings.load(vars(given), os.environ, Path.cwd()), given.run)
+        if given.command == "summary":
+            print(summary.read(Path(given.run) if "/" in given.run else Path(".seatrial", given.run)))
+            return 0
         if given.command == "sweep":
             wanted = sweep.Wanted(given.run, given.delete, given.force)
             return sweep.sweep(wanted, vars(given), os.environ, Path.cwd())

@@ -1,0 +1,87 @@
+"""What a CI is given: the workflows' scripts, the snippets of docs/ci.md, and a run's summary."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dummies import ROOT, Suite, clean_environment
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+SNIPPETS = (ROOT / "docs/ci.md").read_text()
+
+
+def scripts(workflow: Path) -> Iterator[str]:
+    """The shell scripts of all its steps."""
+    document = yaml.safe_load(workflow.read_text())
+    for job in document["jobs"].values():
+        yield from (step["run"] for step in job["steps"] if "run" in step)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_a_workflows_scripts_are_shell(workflow: Path) -> None:
+    found = list(scripts(workflow))
+    assert found
+    for script in found:
+        done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
+        assert done.stderr == ""
+        assert "${{" not in script, "an input in a script's text is code"
+
+
+def test_what_the_workflows_and_snippets_call_exists() -> None:
+    told = subprocess.run([sys.executable, "-m", "seatrial", "--help"], cwd=ROOT, capture_output=True, text=True).stdout
+    texts = [SNIPPETS, *(path.read_text() for path in WORKFLOWS)]
+    asked = {command for text in texts for command in re.findall(r"-m seatrial (\w+)", text)}
+    assert asked
+    assert {command for command in asked if not re.search(rf"^ +{command}\b", told, re.M)} == set()
+
+
+def test_the_snippets_are_what_they_say() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", SNIPPETS, re.S)
+    assert len(blocks) == 3
+    github, gitlab, argo = map(yaml.safe_load, blocks)
+    inputs: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/validate.yml").read_text())[True]
+    assert github["jobs"]["validate"]["with"].keys() <= inputs["workflow_call"]["inputs"].keys()
+    assert gitlab["validate"]["artifacts"]["reports"]["junit"] in gitlab["validate"]["script"][-1]
+    assert argo["spec"]["backoffLimit"] == 0
+
+
+def summary(run: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "seatrial", "summary", run]
+    return subprocess.run(
+        command, cwd=cwd, env=clean_environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+
+
+def test_a_run_as_markdown(tmp_path: Path) -> None:
+    suite = Suite(tmp_path).write(
+        tier_a='def test_one():\n    """It holds."""\n\n\ndef test_two():\n    assert 1 == 2\n'
+    )
+    run = suite.pytest().run["run"]
+    done = summary(run, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"## sea trial {run}: 1 pass, 1 fail (exit 1)\n\n````text\nPASS     tier_a/one")
+    assert "FAIL      tier_a/two" in done.stdout
+    assert done.stdout.rstrip().endswith("````")
+
+
+def test_a_run_that_was_ended_by_force_has_a_summary_too(tmp_path: Path) -> None:
+    record = tmp_path / ".seatrial/3lg0t6ty"
+    record.mkdir(parents=True)
+    (record / "events.main.jsonl").write_text(json.dumps({"kind": "run"}) + "\n")
+    done = summary("3lg0t6ty", tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (
+        0,
+        "## sea trial 3lg0t6ty: ended by force, nothing was judged",
+    )
+    gone = summary("nowhere", tmp_path)
+    assert (gone.returncode, gone.stdout) == (4, "")
+    assert "there is no record .seatrial/nowhere (RUN); name a run" in gone.stderr
+    assert "Traceback" not in gone.stderr
