@@ -1,0 +1,1 @@
+"""Measurements, each against something a user would do instead."""
