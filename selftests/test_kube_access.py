@@ -184,6 +184,16 @@ def test_rules(limited: Limited) -> None:
     assert not limited.may(verb="list", resource="pods", namespace="")["allowed"]
 
 
+def test_a_port_forward_is_created_whatever_it_begins_with(limited: Limited) -> None:
+    limited.role("some", rule("get", resources="pods/portforward"))
+    limited.bind("some")
+    said = limited.denied("GET", "/api/v1/namespaces/{}/pods/one/portforward?ports=80")
+    assert 'cannot create resource "pods/portforward"' in said
+    limited.role("more", rule("create", resources="pods/portforward"))
+    limited.bind("more")
+    assert limited.ask("GET", "/api/v1/namespaces/{}/pods/one/portforward?ports=80").status == 404
+
+
 def test_who_is_meant(limited: Limited, api_server: Running) -> None:
     limited.role("some", rule("list"))
     pods = f"/api/v1/namespaces/{limited.namespace}/pods"

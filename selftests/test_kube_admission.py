@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import trustme
 from kube_api_server import Running, eventually
 from kube_objects import config_map, deployment, pod
 from kubernetes import client
@@ -152,7 +154,10 @@ class Hook:
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
         self.decide: Callable[[dict[str, Any]], Any] = lambda request: {"allowed": True}
-        hook = self
+        hook, authority = self, trustme.CA()
+        self.ca_bundle = base64.b64encode(authority.cert_pem.bytes()).decode()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -170,7 +175,8 @@ class Hook:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/admit"
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"https://127.0.0.1:{self.server.server_port}/admit"
 
     @staticmethod
     def review(request: dict[str, Any], response: dict[str, Any]) -> bytes:
@@ -199,11 +205,11 @@ def configure(api_client: client.ApiClient, hook: Hook, namespace: str) -> Itera
 
     def made(kind: str, url: str = "", operations: tuple[str, ...] = ("CREATE",), **webhook: Any) -> None:
         rules = [{"operations": [*operations], "apiGroups": [""], "apiVersions": ["v1"]}]
-        rules[0]["resources"] = ["pods", "configmaps"]
+        rules[0]["resources"] = ["pods", "pods/status", "configmaps"]
         selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
         body = {
             "name": "policy.example.org",
-            "clientConfig": {"url": url or hook.url},
+            "clientConfig": {"url": url} if url else {"url": hook.url, "caBundle": hook.ca_bundle},
             "rules": rules,
             "namespaceSelector": selector,
             "admissionReviewVersions": ["v1"],
@@ -299,17 +305,22 @@ def test_changes_and_deletes_are_reviewed(
         api_server.request("PATCH", path, {"data": {"key": "theirs"}}, content_type="application/merge-patch+json")
         return {"allowed": True}
 
+    hook.decide = lambda request: {"allowed": True}
+    core.create_namespaced_pod(namespace, pod("one"))
+    core.patch_namespaced_pod_status("one", namespace, {"status": {"phase": "Failed"}})
+    assert hook.seen[-1]["subResource"] == "status"
     hook.decide = meddle  # another write comes first
     assert api_server.request("PUT", path, config_map("one", {"new": "1"})).status == 409
 
 
-@pytest.mark.parametrize("policy", ["Fail", "Ignore"])
-@pytest.mark.parametrize("trouble", ["gone", "hangs", "broken", "nonsense"])
+@pytest.mark.parametrize(
+    ("trouble", "policy"),
+    [("gone", "Ignore"), *((trouble, "Fail") for trouble in ("gone", "hangs", "broken", "nonsense"))],
+)
 def test_a_webhook_that_fails(
     api_server: Running, configure: Configure, hook: Hook, namespace: str, trouble: str, policy: str
 ) -> None:
     slow = threading.Event()
-    url = "https://127.0.0.1:1/admit" if trouble == "gone" else hook.url
     answers = {"broken": b"broken", "nonsense": b"{}", "hangs": b"{}"}
 
     def decide(request: dict[str, Any]) -> bytes:
@@ -318,6 +329,7 @@ def test_a_webhook_that_fails(
         return answers[trouble]
 
     hook.decide = decide
+    url = "https://127.0.0.1:1/admit" if trouble == "gone" else ""
     configure("mutating", url, failurePolicy=policy, timeoutSeconds=1)
     answer = api_server.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod("one"))
     slow.set()
@@ -326,7 +338,7 @@ def test_a_webhook_that_fails(
         return
     why = {
         "gone": f'failed to call webhook: Post "{url}?timeout=1s": dial tcp 127.0.0.1:1: connect: connection refused',
-        "hangs": f'failed to call webhook: Post "{url}?timeout=1s": context deadline exceeded',
+        "hangs": f'failed to call webhook: Post "{hook.url}?timeout=1s": context deadline exceeded',
         "broken": 'an error on the server ("broken") has prevented the request from succeeding',
         "nonsense": "received invalid webhook response: no response object",
     }[trouble]

@@ -14,12 +14,14 @@ from sandbox.kube.cluster import Cluster
 from sandbox.kube.controllers import manager
 from sandbox.kube.resources import (
     CONFIG_MAPS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     NAMESPACES,
     NODES,
     PODS,
     SERVICE_ACCOUNTS,
     SERVICES,
+    STATEFUL_SETS,
 )
 
 pytest_plugins = ["kube_fixtures"]
@@ -386,6 +388,8 @@ def test_what_is_gone_before_its_turn_is_passed_over() -> None:
     bodies = {
         NODES: node("gone"),
         DEPLOYMENTS: deployment("gone"),
+        STATEFUL_SETS: deployment("gone"),
+        DAEMON_SETS: deployment("gone"),
         PODS: pod("gone"),
         SERVICES: service("gone"),
         CONFIG_MAPS: config_map("gone", ownerReferences=[{"uid": "x", "kind": "ConfigMap", "name": "x"}]),

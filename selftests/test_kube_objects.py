@@ -254,6 +254,8 @@ def test_scale_is_a_subresource(apps: client.AppsV1Api, namespace: str) -> None:
     scale = apps.read_namespaced_deployment_scale("one", namespace)
     assert scale.status.selector == "app=one"
     scale.spec.replicas = 0
+    missing = refused(404, apps.read_namespaced_deployment_scale, "two", namespace)
+    assert missing["message"] == 'deployments/scale.apps "two" not found'
     apps.replace_namespaced_deployment_scale("one", namespace, scale)
     assert apps.read_namespaced_deployment("one", namespace).spec.replicas == 0
 
@@ -483,3 +485,24 @@ def test_durations_as_kubectl_writes_them(seconds: int, text: str) -> None:
 
 def test_an_age_that_is_not_known() -> None:
     assert age(None) == "<unknown>"
+
+
+def test_a_lease_is_held_and_renewed(api_client: client.ApiClient, namespace: str) -> None:
+    leases = client.CoordinationV1Api(api_client)
+    first = {"holderIdentity": "a", "leaseDurationSeconds": 60, "renewTime": "2026-11-21T08:00:00.000000Z"}
+    made = leases.create_namespaced_lease(namespace, {"metadata": {"name": "run"}, "spec": first})
+    later = "2026-11-21T08:00:20.123456Z"
+    leases.patch_namespaced_lease("run", namespace, {"spec": {"renewTime": later}})
+    found = leases.read_namespaced_lease("run", namespace)
+    assert (found.spec.holder_identity, found.spec.renew_time.second) == ("a", 20)
+    assert [item.metadata.name for item in leases.list_namespaced_lease(namespace).items] == ["run"]
+    made.spec.holder_identity = "b"
+    refused(409, leases.replace_namespaced_lease, "run", namespace, made)
+    another = client.V1DeleteOptions(preconditions={"uid": "another"})
+    assert (
+        "the UID in the precondition (another)"
+        in refused(409, leases.delete_namespaced_lease, "run", namespace, body=another)["message"]
+    )
+    mine = client.V1DeleteOptions(preconditions={"uid": made.metadata.uid})
+    leases.delete_namespaced_lease("run", namespace, body=mine)
+    refused(404, leases.read_namespaced_lease, "run", namespace)

@@ -782,6 +782,8 @@ def test_an_evicted_pod_stays_as_it_was_left(tmp_path):
         for name in ("web", "early"):
             status = (await cluster.pod(name))["status"]
             assert {key: status[key] for key in evicted} == evicted
+            cluster.kubelet._observe("ADDED", {"metadata": {"uid": name}, "status": status})  # as after a restart
+            assert name not in cluster.kubelet._pods
             await cluster.client.delete(f"{PODS}/{name}")
 
         async def forgotten():

@@ -70,6 +70,8 @@ def test_what_is_not_allowed_hangs(served, tmp_path):
         selected = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["product"]}]}
         await policy(running, "allow", podSelector=selected, policyTypes=["Egress"], egress=[{}])
         await policy(running, "incoming", policyTypes=["Ingress"])
+        elsewhere = POLICIES.replace(NAMESPACE, "default")
+        await running.client.create(elsewhere, {"metadata": {"name": "x"}, "spec": {"policyTypes": ["Egress"]}})
         assert await told(running, "product", *where, labels=ours) == [CONNECTED, CONNECTED]
         assert await told(running, "probe", where[0]) == [TIMED_OUT]
         await running.client.delete(f"{POLICIES}/deny")
