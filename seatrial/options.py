@@ -17,6 +17,7 @@ SETTINGS = (
     ("--context", {"metavar": "NAME", "help": "the kubeconfig's context to use"}),
     ("--target", {"metavar": "NAME", "help": "a target named in seatrial.yaml"}),
     ("--namespace", {"metavar": "NAME", "help": "the release's namespace"}),
+    ("--endpoint", {"metavar": "NAME", "help": "speak to an endpoint that exists; create and delete none"}),
     ("--settings", {"metavar": "FILE", "help": "instead of ./seatrial.yaml"}),
     (
         "--values",

@@ -60,9 +60,7 @@ def _refuse_ours(path: str, patch: Mapping[str, Any]) -> None:
     metadata = patch.get("metadata") or {}
     labels = (metadata.get("labels") or {}) if isinstance(metadata, dict) else {}
     ours = [name for name in ("name",) if name in patch]
-    ours += [
-        f"metadata.{name}" for name in ("name", "namespace", "seatrial_run", "seatrial_expires") if name in metadata
-    ]
+    ours += [f"metadata.{name}" for name in MARKS if name in metadata]
     ours += [one for one in map(str, labels) if one.startswith("seatrial.dev/") or one == MANAGED_BY]
     if ours:
         raise Malformed(f"sets {', '.join(ours)} of {path}, by which what we make is found again", "leave it away")

@@ -26,6 +26,8 @@ from seatrial.verdict import Blocked, Cause, NotJudged, Reason, Unhealthy
 CONTAINER = "probe"
 NONCE = "SEATRIAL_NONCE"
 """The variable that a program finds the run's nonce in."""
+LINES = 300
+"""Of a program that goes on, the last ones are read."""
 TIMEOUT = 60.0
 """Seconds that a program gets beside the time its image may take to be pulled."""
 _MOUNTED = ("configMap", "downwardAPI", "emptyDir", "projected", "secret")
@@ -203,6 +205,26 @@ class Probe:
             source=f"image {status['image']}",
             do="set probe_image to an image with Python and the libraries that the model-engine image has",
         )
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What a program that goes on and on has printed so far, its last lines; none while its pod starts.
+
+        Raises as `result` does where the pod will not run.
+        """
+        metadata = self._pod["metadata"]
+        try:
+            written = self._kube.logs(metadata["name"], metadata["namespace"], container=CONTAINER, tail=LINES)
+        except NotFound:
+            written = ""
+        found = [json.loads(line) for line in written.splitlines() if f'"{self.nonce}"' in line]
+        if not found:
+            try:
+                self._look()
+            except Unhealthy as error:
+                raise self._not_asked(error.cause) from None
+            except AssertionError:
+                pass  # it has not begun
+        return found
 
     def remove(self) -> None:
         """Ask for the removal of the pod and of its Secret, unless the run keeps what it makes."""

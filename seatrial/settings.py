@@ -35,6 +35,9 @@ class Settings:
     namespace: Annotated[str | None, Place(kinds.name, "the release's namespace", env="NAMESPACE")]
     release: Annotated[str | None, Place(kinds.name, "the gateway's Deployment, where several are in the namespace")]
     endpoint_namespace: Annotated[str | None, Place(kinds.name, "of the endpoints' pods", env="ENDPOINT_NAMESPACE")]
+    endpoint: Annotated[
+        str | None, Place(kinds.name, "an endpoint that exists: tasks go to it, none is created or deleted")
+    ]
     gateway_url: Annotated[str | None, Place(kinds.url, "not given: the cluster's Service", env="GATEWAY_URL")]
     auth_token: Annotated[Secret | None, Place(kinds.secret, "for the gateway", env="AUTH_TOKEN", only=NO_SECRETS)]
     auth_token_file: Annotated[Path | None, Place(kinds.path, "a file that holds it", env="AUTH_TOKEN_FILE")]

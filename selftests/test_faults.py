@@ -84,6 +84,7 @@ ROWS = [
         each(("gateway_runs", "gateway_hpa_can_scale", "healthz"), "the Deployment model-engine is scaled to 0"),
         blocks=(
             *("endpoints_are_listed", "no_credentials_no_entry", "task_without_endpoint_is_refused"),
+            "unknown_async_task_never_succeeds",
             *(*ACCEPTED, *SERVES, *TASKS, *DELETED, *NOTHING_LEFT),
         ),
         sign="ScaledToZero",
@@ -96,11 +97,8 @@ ROWS = [
     ),
     Row(
         ("list-not-a-list",),
-        each(
-            ("endpoints_are_listed", "sync_endpoint_serves", "sync_endpoint_is_deleted"),
-            "the gateway answers no list of model_endpoints",
-        ),
-        blocks=("sync_task_echoes", "failing_task_fails", "nothing_of_sync_endpoint_is_left"),
+        each(("endpoints_are_listed", *SERVES, *DELETED), "the gateway answers no list of model_endpoints"),
+        blocks=(*TASKS, *NOTHING_LEFT),
         left=True,
         select=("-m", "control_plane or tier_a"),
     ),
@@ -112,39 +110,43 @@ ROWS = [
     ),
     Row(
         ("echo-image-missing",),
-        {"sync_endpoint_serves": "cannot be pulled"},
-        blocks=("sync_task_echoes", "failing_task_fails"),
+        each(SERVES, "cannot be pulled"),
+        blocks=(*TASKS, "nothing_of_async_endpoint_is_left"),  # the probe that looks for its queue runs that image, too
         sign="ErrImagePull",
         select=("-m", "tier_a"),
     ),
     Row(
         ("echo-crash-loop",),
-        {"sync_endpoint_serves": "crashes again and again (Error 1)"},
-        blocks=("sync_task_echoes", "failing_task_fails"),
+        each(SERVES, "crashes again and again (Error 1)"),
+        blocks=TASKS,
         sign="CrashLoopBackOff",
         long_proof=True,
     ),
     Row(
         ("no-node-fits",),
-        {"sync_endpoint_serves": "no node can take the pod"},
-        blocks=("sync_task_echoes", "failing_task_fails"),
+        each(SERVES, "no node can take the pod"),
+        blocks=TASKS,
         sign="FailedScheduling",
         long_proof=True,
     ),
     Row(
         ("builder-scaled-to-zero",),
         each(
-            ("builder_runs", "builder_is_connected", "sync_endpoint_serves"),
+            ("builder_runs", "builder_is_connected", *SERVES),
             "the Deployment model-engine-endpoint-builder is scaled to 0",
         ),
-        blocks=("sync_task_echoes", "failing_task_fails"),
+        blocks=TASKS,
         sign="ScaledToZero",
         left=True,
         long_proof=True,
     ),
     Row(
         ("someone-elses-task",),
-        {"sync_task_echoes": "someone-else", "failing_task_fails": "'SUCCESS' == 'FAILURE'"},
+        {
+            **each(("sync_task_echoes", "streaming_task_echoes", "async_task_succeeds"), "someone-else"),
+            "failing_task_fails": "'SUCCESS' == 'FAILURE'",
+            "failing_async_task_is_told": "the worker answered 500, and the gateway tells of a success",
+        },
         select=("-m", "tier_a"),
     ),
     Row(
@@ -154,7 +156,13 @@ ROWS = [
     ),
     Row(
         ("success-to-everything",),
-        {"task_without_endpoint_is_refused": "answered 200", "failing_task_fails": "'SUCCESS' == 'FAILURE'"},
+        {
+            "task_without_endpoint_is_refused": "answered 200",
+            "failing_task_fails": "'SUCCESS' == 'FAILURE'",
+            "failing_async_task_is_told": "the worker answered 500, and the gateway tells of a success",
+            "async_task_succeeds": "assert {} == {'nonce': ",
+            "unknown_async_task_never_succeeds": "answered 200",
+        },
         select=("-m", "tier_a"),
     ),
     Row(
@@ -169,6 +177,34 @@ ROWS = [
         each(NOTHING_LEFT, "left in model-engine-endpoints"),
         left=True,
         select=("-m", "tier_a"),
+    ),
+    Row(
+        ("delete-leaves-queue",),
+        {"nothing_of_async_endpoint_is_left": "the queue launch-endpoint-id-end_"},
+        select=("-k", "async"),
+    ),
+    Row(
+        ("streaming-answers-nothing",),
+        {"streaming_task_echoes": "a stream without an event"},
+        select=("-k", "streaming"),
+    ),
+    Row(
+        ("async-success-with-500",),
+        {"async_task_succeeds": "the task's status is SUCCESS with status_code 500"},
+        select=("-k", "async"),
+    ),
+    Row(
+        ("async-never-done",),
+        {"async_task_succeeds": "a worker has taken 1 from its queue, and does not finish"},
+        blocks=("failing_async_task_is_told",),
+        select=("-k", "async", "--set", "async_task_timeout=40"),
+        long_proof=True,
+    ),
+    Row(
+        ("cacher-scaled-to-zero",),
+        {"cacher_publishes_endpoint": "the Deployment model-engine-cacher is scaled to 0"},
+        select=("-k", "cacher"),
+        sign="ScaledToZero",
     ),
 ]
 

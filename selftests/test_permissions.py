@@ -178,7 +178,9 @@ def test_rights_in_the_releases_namespace_only(released: Sandbox, tmp_path: Path
     """That the endpoint serves is proven by the echo; what is left of it nobody can say."""
     home = released.up["namespace"]
     with runner(released, tmp_path / "kubeconfig", lambda one: one["metadata"].get("namespace") == home) as environment:
-        run = judged(tmp_path / "run", "-k", "permissions or control_plane or tier_a and sync", **environment)
+        run = judged(
+            tmp_path / "run", "-k", "permissions or control_plane or tier_a and sync and not async", **environment
+        )
     bad = {name: verdict for name, verdict in run.verdicts.items() if verdict != "pass"}
     assert bad == {
         "preflight/permissions": "error (permission)",

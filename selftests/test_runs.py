@@ -19,11 +19,17 @@ from verdicts import green
 
 from seatrial import docs
 
+KINDS = ("sync", "async", "streaming")
 NEEDS_CLUSTER = (
-    "tier_a/nothing_of_sync_endpoint_is_left",
+    "tier_a/cacher_publishes_endpoint",
+    *(f"tier_a/nothing_of_{kind}_endpoint_is_left" for kind in KINDS),
     *(check.id for check in docs.checks() if check.phase in ("preflight", "infra")),
 )
-NEEDS_RELEASED = "tier_a/failing_task_fails"
+NEEDS_RELEASED = (
+    *("tier_a/failing_task_fails", "tier_a/failing_async_task_is_told"),
+    *(f"tier_a/streaming_{what}" for what in ("endpoint_is_accepted", "endpoint_serves", "task_echoes")),
+    *("tier_a/streaming_endpoint_is_deleted", "tier_a/nothing_of_streaming_endpoint_is_left"),
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,8 @@ def side_by_side(deployments: Deployments, tmp_path_factory: pytest.TempPathFact
     [
         ("released", ()),
         ("released-http", NEEDS_CLUSTER),
-        ("documented", (NEEDS_RELEASED,)),
-        ("documented-http", (NEEDS_RELEASED, *NEEDS_CLUSTER)),
+        ("documented", NEEDS_RELEASED),
+        ("documented-http", tuple({*NEEDS_RELEASED, *NEEDS_CLUSTER})),
         ("acme", ()),
     ],
 )
@@ -100,7 +106,8 @@ def test_red_where_an_endpoint_is_initializing_until_it_serves(deployments: Depl
     """The documented contract has no word for built: that its pods exist is seen in the cluster, so nothing is left."""
     documented = deployments.documented
     with documented.broken("echo-image-missing"):
-        run = judged(tmp_path, "-m", "tier_a", "-k", "serves or deleted or left", **documented.environment())
+        selected = ("-m", "tier_a", "-k", "sync_ and (serves or deleted or left) and not async")
+        run = judged(tmp_path, *selected, **documented.environment())
     assert run.code == 1, run.out
     assert run.verdicts == {
         "tier_a/sync_endpoint_serves": "fail",

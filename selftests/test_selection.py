@@ -17,14 +17,11 @@ READ = {"permissions", "namespaces_exist", "named_secrets_exist", "images_are_fr
 CONTROL_PLANE = {"healthz", "endpoints_are_listed", "no_credentials_no_entry"}
 INFRA = {check.id.partition("/")[2] for check in docs.checks() if check.phase == "infra"}
 INFRA_WRITES = {"cacher_redis_lets_it_in"}
-DELETES = {"sync_endpoint_is_deleted", "nothing_of_sync_endpoint_is_left"}
-TIER_A = DELETES | {
-    "sync_endpoint_is_accepted",
-    "sync_endpoint_serves",
-    "sync_task_echoes",
-    "task_without_endpoint_is_refused",
-    "failing_task_fails",
-}
+ENDPOINT = ("{}_endpoint_is_accepted", "{}_endpoint_serves", "{}_endpoint_is_deleted", "nothing_of_{}_endpoint_is_left")
+NO_SYNC = {"task_without_endpoint_is_refused", "failing_task_fails", "cacher_publishes_endpoint"}
+NO_SYNC |= {"streaming_task_echoes", *(one.format("streaming") for one in ENDPOINT)}
+TIER_A = NO_SYNC | {one.format(kind) for one in ENDPOINT for kind in ("sync", "async")}
+TIER_A |= {"sync_task_echoes", "async_task_succeeds", "failing_async_task_is_told", "unknown_async_task_never_succeeds"}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +29,7 @@ TIER_A = DELETES | {
     [
         (("-m", "control_plane or tier_a"), CONTROL_PLANE | TIER_A),
         (("-m", "not writes"), READ | CONTROL_PLANE | (INFRA - INFRA_WRITES)),
-        (("-m", "tier_a", "-k", "not sync"), {"task_without_endpoint_is_refused", "failing_task_fails"}),
+        (("-m", "tier_a", "-k", "not sync"), NO_SYNC),
         (("tests/test_tier_a.py::test_sync_task_echoes",), {"sync_task_echoes"}),
     ],
 )
@@ -60,7 +57,7 @@ def test_a_phase_alone(released: Sandbox, tmp_path: Path) -> None:
 def test_reading_only_and_a_delete_alone(released: Sandbox, tmp_path: Path) -> None:
     reading, deleting = at_once(
         partial(judged, tmp_path / "reading", "--read-only", **released.environment()),
-        partial(judged, tmp_path / "deleting", "-k", "sync_endpoint_is_deleted", **released.environment()),
+        partial(judged, tmp_path / "deleting", "-k", "streaming_endpoint_is_deleted", **released.environment()),
     )
     assert reading.code == 0, reading.out
     read = {f"control_plane/{name}" for name in CONTROL_PLANE} | {f"preflight/{name}" for name in READ}
@@ -78,7 +75,7 @@ def test_reading_only_and_a_delete_alone(released: Sandbox, tmp_path: Path) -> N
     assert set(re.findall(r"\w+", told)) >= {name.partition("/")[2] for name in writes}
 
     assert deleting.code == 0, deleting.out
-    assert deleting.verdicts == {"tier_a/sync_endpoint_is_deleted": "pass"}
+    assert deleting.verdicts == {"tier_a/streaming_endpoint_is_deleted": "pass"}
     calls = [(one["method"], one["status"]) for one in deleting.events if "/v1/model-endpoints" in one.get("path", "")]
     assert [call for call in calls if call[0] != "GET"][:2] == [("POST", 200), ("DELETE", 200)]
     assert calls.count(("POST", 200)) == calls.count(("DELETE", 200)) == 1

@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import sys
+import time
 from urllib.parse import parse_qs, unquote, urlsplit
 
 SECONDS = 5
@@ -110,4 +111,10 @@ def main(ask):
     return dict(ok=True, at=at, replies=replies)
 
 
-print(json.dumps({"nonce": os.environ.get("SEATRIAL_NONCE", ""), **main(json.loads(sys.argv[1]))}), flush=True)
+asked = json.loads(sys.argv[1])
+while True:
+    said = {"nonce": os.environ.get("SEATRIAL_NONCE", ""), "clock": time.monotonic(), **main(asked)}
+    print(json.dumps(said), flush=True)
+    if "every" not in asked:
+        break
+    time.sleep(asked["every"])

@@ -1,12 +1,13 @@
 """Asks SQS, as the product does.
 
-Argument: {"do": list, round, find, depth or delete; "queue", "prefix", "tags", "region"}.
+Argument: {"do": list, round, find, depth or delete; "queue", "prefix", "tags", "region"; "every": seconds, for ever}.
 The code is the service's own error code; what lies before it has words: no-credentials, unreachable, no-region.
 """
 
 import json
 import os
 import sys
+import time
 
 SECONDS = 10
 
@@ -97,4 +98,9 @@ def delete(sqs, ask, step):
 
 
 ACTIONS = {"list": list_queues, "round": round_trip, "find": find, "depth": depth, "delete": delete}
-print(json.dumps({"nonce": os.environ.get("SEATRIAL_NONCE", ""), **main(json.loads(sys.argv[1]))}), flush=True)
+asked = json.loads(sys.argv[1])
+while True:
+    print(json.dumps({"nonce": os.environ.get("SEATRIAL_NONCE", ""), **main(asked)}), flush=True)
+    if "every" not in asked:
+        break
+    time.sleep(asked["every"])

@@ -169,10 +169,14 @@ class RespServer:
         return sum(self._get(session, [key]) is not None for key in words)
 
     def _ttl(self, session: Session, words: list[bytes]) -> int:
+        left = self._pttl(session, words)
+        return left if left < 0 else round(left / 1000)
+
+    def _pttl(self, session: Session, words: list[bytes]) -> int:
         if self._get(session, words) is None:
             return -2
         left = self._values[session.database, words[0]][1] - time.monotonic()
-        return -1 if left == float("inf") else round(left)
+        return -1 if left == float("inf") else round(left * 1000)
 
     def _keys(self, session: Session, words: list[bytes]) -> list[bytes]:
         pattern = words[0].decode("latin1")
@@ -211,6 +215,7 @@ COMMANDS = {
     "DEL",
     "EXISTS",
     "TTL",
+    "PTTL",
     "KEYS",
     "SCAN",
     "FLUSHDB",

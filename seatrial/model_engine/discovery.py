@@ -148,17 +148,17 @@ def _running(workloads: Iterable[Object], component: str) -> list[Object]:
 
 
 def _commands(deployment: Object) -> str:
-    return " ".join(_command(one) for one in deployment["spec"]["template"]["spec"].get("containers") or [])
+    return " ".join(command(one) for one in deployment["spec"]["template"]["spec"].get("containers") or [])
 
 
-def _command(container: Object) -> str:
+def command(container: Object) -> str:
     return " ".join([*(container.get("command") or []), *(container.get("args") or [])])
 
 
 def container(workload: Object, component: str) -> Object:
     """The container of `workload` that is the component: a sidecar may stand before it."""
     containers: list[Object] = workload["spec"]["template"]["spec"]["containers"]
-    return next((one for one in containers if RUNS[component] in _command(one)), containers[0])
+    return next((one for one in containers if RUNS[component] in command(one)), containers[0])
 
 
 def autoscaler(kube: Kube, release: Release) -> Object | None:

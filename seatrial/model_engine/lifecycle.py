@@ -6,7 +6,6 @@ import contextlib
 import math
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from seatrial.model_engine import making, removal
 from seatrial.model_engine.client import Contract, Object, terminal
@@ -39,9 +38,11 @@ class Lifecycle:
     _answered: float = -math.inf
     _deleted: float = 0.0
     _ledger: Ledger = field(init=False)
+    _reasons: Reasons = field(init=False)
 
     def __post_init__(self) -> None:
         self._ledger = Ledger(Sight(self.site, self.name))
+        self._reasons = Reasons(self.sight)
 
     @step
     def create(self) -> Made:
@@ -60,7 +61,11 @@ class Lifecycle:
     @step
     def ready(self) -> Object:
         """The endpoint as the gateway lists it, READY and with a worker that serves."""
-        began = time.monotonic() if self.existing else needed(self.create).began
+        began = time.monotonic()
+        if not self.existing:
+            made = needed(self.create)
+            began = made.began
+            self._reasons.task, self._reasons.since = made.task, began
         trial = self.site.trial
         timeout = trial.settings.endpoint_ready_timeout
         found = trial.wait.until(self._look, timeout, what=f"{self.kind} endpoint", since=began)
@@ -85,10 +90,15 @@ class Lifecycle:
         return answer.expect(200).json()  # type: ignore[no-any-return]
 
     def dismiss(self) -> None:
-        """Delete it and go on, unless nobody knows yet how it stands: how that ended is remembered for whoever asks."""
-        if tried(self, "ready") and not self.site.trial.interrupted:
+        """Delete it and go on: how that ended is remembered for whoever asks."""
+        if not self.site.trial.interrupted:
             with contextlib.suppress(Exception, NotApplicable):
                 self.delete()
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether it was seen through to its end, well or not, that it should serve."""
+        return tried(self, "ready")
 
     @step
     def unlisted(self) -> None:
@@ -138,7 +148,7 @@ class Lifecycle:
     def clean_up(self) -> None:
         """Delete it unless that was done; trouble stays in the journal, for the end of the run."""
         trial = self.site.trial
-        if trial.interrupted or self._ledger.entry is None:
+        if trial.interrupted or trial.keep or self._ledger.entry is None:
             return
         try:
             removal.remove(self.site, self._ledger.entry)
@@ -149,10 +159,6 @@ class Lifecycle:
 
     def __str__(self) -> str:
         return self.name
-
-    @cached_property
-    def _reasons(self) -> Reasons:
-        return Reasons(self.sight)
 
     def _look(self) -> Object:
         """The endpoint, once it is READY and serves; asserts how far it is, or raises the cause that keeps it."""
@@ -171,7 +177,7 @@ class Lifecycle:
             self._ledger.keep_up()
         assert endpoint is not None, f"{self.name} is not listed yet"
         if cause := terminal(endpoint):
-            raise Unhealthy(cause)
+            raise Unhealthy(self._reasons.of_failed_build(cause))
         status = endpoint.get("status")
         assert status == "READY", f"status {status}"
         state = endpoint.get("deployment_state")
@@ -203,6 +209,8 @@ class Lifecycle:
     def _refuse_to_delete(self) -> None:
         if self.existing:
             raise NotApplicable(f"{self.name} is not this run's to delete (--endpoint)")
+        if self.site.trial.keep:
+            raise NotApplicable("--keep leaves it")
 
     def _await_built(self) -> None:
         """Where it was waited for already, only the gateway's memory can still mend what it says."""

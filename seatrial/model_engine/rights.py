@@ -98,12 +98,18 @@ RIGHTS: Table = {
     "forwarder_image": _probe(Place.ENDPOINTS),
     "preflight/named_secrets_exist": (Right("get", SECRETS), Right("get", SECRETS, Place.ENDPOINTS)),
     "preflight/images_are_from_expected_registries": (Right("list", PODS, Place.ENDPOINTS),),
+    "queues": (Right("create delete get", PODS, without="nobody looks into the broker's queues"),),
+    "published": (Right("create delete get", PODS),),
     **{
         f"tier_a/nothing_of_{kind}_endpoint_is_left": tuple(
             Right("list" if one is PODS else "get list", one, Place.ENDPOINTS) for one in KINDS
         )
-        for kind in ("sync", "async", "streaming")
+        for kind in ("sync", "streaming")
     },
+    "tier_a/nothing_of_async_endpoint_is_left": (
+        *(Right("list" if one is PODS else "get list", one, Place.ENDPOINTS) for one in KINDS),
+        Right("create delete get", PODS),  # of ours: they look for its queue
+    ),
 }
 """Read by `seatrial.permissions`: before each run, for ``preflight/permissions``, and for docs/rbac.yaml."""
 

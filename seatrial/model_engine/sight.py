@@ -32,6 +32,12 @@ class Sight:
     objects_seen: int = 0
     _orders: Iterator[str] = field(default_factory=lambda: itertools.cycle(ORDERS))
 
+    @property
+    def queue(self) -> str:
+        """Where the tasks of an async endpoint wait: what the gateway says, else what the product calls it."""
+        named = str(self.newest.get("destination") or "")
+        return named if "queue" in named or named.startswith("launch-") else f"launch-endpoint-id-{self.id}"
+
     def look(self, *, widely: bool = True) -> Object | None:
         """The endpoint as listed, the newest that was ever seen.
 

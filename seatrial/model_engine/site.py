@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from seatrial import connect
 from seatrial.kube import Kube
 from seatrial.model_engine import gateway
+from seatrial.model_engine.backlog import Backlog
 from seatrial.model_engine.client import Contract, ModelEngine
+from seatrial.model_engine.depths import Queues
 from seatrial.model_engine.discovery import Release, discover
 from seatrial.target import Target
 from seatrial.trial import Trial
@@ -25,8 +28,14 @@ class Site:
     kube: Kube | None = None
     release: Release | None = None
     own_gateway: ModelEngine | None = None
+    queues: Queues | None = None
     patience: float = 12.0
     """Seconds for which an endpoint whose create was never answered is looked for: within the end of the run's own."""
+
+    @cached_property
+    def backlog(self) -> Backlog | None:
+        """The builder's queue while endpoints wait in it; None where there is no cluster to look from."""
+        return Backlog(self.queues) if self.queues is not None else None
 
     @property
     def namespace(self) -> str:

@@ -1,0 +1,166 @@
+"""The broker's queues, seen from where the product uses them: a pod of ours prints what is in one as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from seatrial.kube import Kube
+from seatrial.model_engine import places
+from seatrial.model_engine.configuration import REDIS, SQS, Configuration
+from seatrial.model_engine.discovery import Release, command, container
+from seatrial.probe import Probe, Prober
+from seatrial.trial import Trial
+from seatrial.verdict import Cause, NotJudged, Reason, Unhealthy
+
+T = TypeVar("T")
+
+EVERY = 2.0
+"""Seconds between two looks of a pod of ours."""
+FORGOTTEN = 75.0
+"""Seconds for which SQS may still show a queue that was deleted (60 by its documentation)."""
+REDIS_DATABASES = (0, 3)
+"""Where the product has its lists: the gateway writes to the one, forwarders may read from the other."""
+
+
+@dataclass(frozen=True)
+class Depth:
+    """What is in a queue: `waiting` for somebody to take it, and `taken` by somebody and not done; None: unknown."""
+
+    exists: bool
+    waiting: int = 0
+    taken: int | None = None
+
+    def __str__(self) -> str:
+        if not self.exists:
+            return "the queue does not exist"
+        taken = "" if self.taken is None else f", {self.taken} taken and not done"
+        return f"{self.waiting} waiting{taken}"
+
+
+@dataclass
+class Queues:
+    """Asks about queues by name. Nothing is started before somebody asks; `close` removes all pods."""
+
+    trial: Trial
+    kube: Kube
+    release: Release
+    configuration: Configuration
+    _watches: dict[str, Watch] = field(default_factory=dict)
+
+    @property
+    def builder_queue(self) -> str:
+        """Where the gateway puts create requests for the builder."""
+        environment = places.plain_env(places.of_component(self.release, "gateway"))
+        return environment.get("SERVICE_BUILDER_QUEUE") or self.configuration.builder_queue
+
+    @property
+    def builder_listens(self) -> str:
+        """The queues that the builder's own command line names; empty if it names none."""
+        if "builder" not in self.release.components:
+            return ""
+        words = command(container(self.release.components["builder"], "builder")).split()
+        return next((one.partition("=")[2] for one in words if one.startswith("--queues=")), "")
+
+    def watch(self, queue: str) -> Watch:
+        """What goes on in `queue`, from now until `close`. Raises `NotJudged` where nobody can look."""
+        if queue not in self._watches:
+            program, ask = self._question(queue)
+            place = places.of_component(self.release, "gateway")
+            longest = self.trial.settings.longest_check() / self.trial.settings.timeout_factor
+            probe = Prober(self.trial, self.kube).start("queue", place, program, (ask,), timeout=longest)
+            self._watches[queue] = Watch(self.trial, queue, probe, self.configuration.broker)
+        return self._watches[queue]
+
+    def close(self) -> None:
+        """Ask for the removal of our pods; raises nothing."""
+        for one in self._watches.values():
+            one.probe.remove()
+        self._watches.clear()
+
+    def _question(self, queue: str) -> tuple[str, Mapping[str, Any]]:
+        broker = self.configuration.broker
+        if broker == SQS:
+            return "sqs_ask", {"do": "depth", "queue": queue, "every": EVERY}
+        if broker == REDIS:
+            place = places.of_component(self.release, "gateway")
+            redis = self.configuration.broker_redis(places.plain_env(place))
+            if redis is None:
+                raise NotJudged(Reason.SETTINGS, "nothing says where the Redis broker is", do="set redis_host")
+            commands = [one for db in REDIS_DATABASES for one in (["SELECT", db], ["LLEN", queue])]
+            token = {"token_env": "REDIS_AUTH_TOKEN"}
+            return "redis_ask", {"url": redis.url, **token, "commands": commands, "every": EVERY}
+        raise NotJudged(Reason.TOOL, f"no check of today looks into queues of {broker}")
+
+
+@dataclass
+class Watch:
+    """One queue that a pod of ours looks at again and again."""
+
+    trial: Trial
+    queue: str
+    probe: Probe
+    broker: str
+
+    def depths(self) -> list[Depth]:
+        """What was seen so far, oldest first; none while the pod starts. `NotJudged` where the broker refuses us."""
+        return [self._depth(one) for one in self.probe.lines()]
+
+    def now(self) -> Depth:
+        """What is seen next: the pod is waited for."""
+        seen = len(self.probe.lines())
+
+        def newest() -> Depth:
+            found = self.depths()
+            assert len(found) > seen, f"our pod has not looked into {self.queue} yet"
+            return found[-1]
+
+        return self._waited(newest, self.trial.settings.image_pull_timeout)
+
+    def gone(self) -> None:
+        """Return once there is no such queue; `Unhealthy` if it stays."""
+
+        def probe() -> None:
+            found = self.depths()
+            assert found, f"our pod has not looked into {self.queue} yet"
+            last = found[-1]
+            left = last.exists if self.broker == SQS else bool(last.waiting)
+            if left:
+                raise Unhealthy(self._left(last))
+
+        self._waited(probe, self.trial.settings.image_pull_timeout + FORGOTTEN)
+
+    def _waited(self, probe: Callable[[], T], timeout: float) -> T:
+        """Not to have looked is no finding: `NotJudged`."""
+        try:
+            return self.trial.wait.until(probe, timeout, what=f"a look into {self.queue}")
+        except Unhealthy as error:
+            if error.cause.key.startswith("timeout/"):
+                why = (error.cause.evidence or ("",))[-1]
+                raise NotJudged(Reason.TOOL, f"the queue {self.queue} was not looked into: {why}") from None
+            raise
+
+    def _depth(self, line: Mapping[str, Any]) -> Depth:
+        if not line["ok"]:
+            said = f"{line['code']}: {line['said']}"
+            raise NotJudged(
+                Reason.TOOL,
+                f"the queue {self.queue} cannot be looked into: {line['at']} answers {said}",
+                source=self.probe.place.seen_from,
+                do="the pre-flight checks of the broker say more",
+            )
+        if self.broker == SQS:
+            return Depth(line["exists"], line.get("waiting", 0), line.get("taken", 0))
+        waiting = sum(one for one in line["replies"] if isinstance(one, int))
+        return Depth(True, waiting)
+
+    def _left(self, depth: Depth) -> Cause:
+        return Cause(
+            f"model_engine.left/{self.queue}",
+            f"the queue {self.queue} is left",
+            evidence=(f"{self.broker}: {depth}", f"seen from {self.probe.place.seen_from}"),
+            settle=FORGOTTEN,
+            do="no API of the product deletes it any more: delete it in the broker",
+            look=f"aws sqs get-queue-url --queue-name {self.queue}" if self.broker == SQS else "",
+        )

@@ -1,0 +1,70 @@
+"""The echo endpoints of a module: all are requested before one is waited for, and dismissed before one is seen off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from seatrial.model_engine.kinds import KINDS, Kind
+from seatrial.model_engine.lifecycle import Lifecycle
+from seatrial.model_engine.sight import Sight
+from seatrial.model_engine.site import Site
+from seatrial.verdict import BadSettings, NotApplicable
+
+
+@dataclass
+class Fleet:
+    """`lifecycles` by the names of their kinds."""
+
+    site: Site
+    lifecycles: dict[str, Lifecycle] = field(default_factory=dict)
+
+    @classmethod
+    def requested(cls, site: Site, kinds: Iterable[Kind]) -> Fleet:
+        """One of each kind that the gateway's contract knows; the first create may be what tells the contract."""
+        fleet = cls(site)
+        for kind in kinds:
+            if not fleet._unknown(kind):
+                one = fleet.lifecycles[kind.name] = Lifecycle(site, kind, site.trial.run.name(f"echo-{kind}"))
+                one.request()
+        return fleet
+
+    @classmethod
+    def existing(cls, site: Site, name: str) -> Fleet:
+        """The endpoint `name`, whoever made it. `BadSettings` if there is none."""
+        found = Sight(site, name).look_everywhere()
+        if found is None:
+            source = site.trial.settings.source("endpoint")
+            raise BadSettings(
+                f"there is no endpoint called {name}", source=source, do="name one that our token may see"
+            )
+        kind = KINDS.get(str(found.get("endpoint_type") or "sync"))
+        if kind is None:
+            raise BadSettings(f"{name} is of a kind that no check of today speaks to: {found['endpoint_type']}")
+        return cls(site, {kind.name: Lifecycle(site, kind, name, existing=True)})
+
+    def of(self, kind: str) -> Lifecycle:
+        """The lifecycle of a kind; `NotApplicable` where there is none of that kind."""
+        if self._unknown(KINDS[kind]):
+            raise NotApplicable(f"the {self.site.engine.contract} contract knows no {kind} endpoints")
+        if kind not in self.lifecycles:
+            (other,) = self.lifecycles.values()
+            raise NotApplicable(f"{other.name} is no {kind} endpoint, it is {other.kind} (--endpoint)")
+        return self.lifecycles[kind]
+
+    def dismiss(self) -> None:
+        """Have all of them deleted; how that ended is remembered for whoever asks."""
+        for one in self.lifecycles.values():
+            one.dismiss()
+
+    def clean_up(self) -> None:
+        """Remove what was not deleted. All deletes go out before the first is seen off."""
+        for one in self.lifecycles.values():
+            if one.waited_for:
+                one.dismiss()
+        for one in self.lifecycles.values():
+            one.clean_up()
+
+    def _unknown(self, kind: Kind) -> bool:
+        contract = self.site.engine.contract
+        return contract is not None and contract not in kind.contracts
