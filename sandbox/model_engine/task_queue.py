@@ -47,6 +47,7 @@ def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_u
         if queue_url:
             options["predefined_queues"] = {urlsplit(queue_url).path.rpartition("/")[2]: {"url": queue_url}}
     else:
+        speak_resp2()
         database, timeout = DATABASES[broker]
         url, options = config.broker_redis_url(database), {"visibility_timeout": timeout}
     backend = config.broker_redis_url(config.RESULTS_DATABASE) if results == "redis" else "s3://"
@@ -64,6 +65,17 @@ def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_u
         s3_boto3_session=config.aws_session(),
     )
     return app
+
+
+def speak_resp2() -> None:
+    """Have Celery's clients of Redis send no HELLO, as the product's older ones: error texts depend on it."""
+    from kombu.transport import redis
+
+    class Channel(redis.Channel):  # type: ignore[misc]
+        def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+            return {**super()._connparams(asynchronous), "protocol": 2}
+
+    redis.Transport.Channel = Channel
 
 
 def builder_app() -> Celery:
