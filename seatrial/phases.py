@@ -31,8 +31,8 @@ def mark(items: Iterable[pytest.Item]) -> None:
 
 
 def sort(items: list[pytest.Item]) -> None:
-    """Put the phases into their order; within one the checks stay in theirs."""
-    items.sort(key=lambda item: _place(phase_of(item.nodeid)))
+    """Put the phases into their order; within one the checks stay in theirs. What is marked `last` looks back."""
+    items.sort(key=lambda item: (bool(item.get_closest_marker("last")), *_place(phase_of(item.nodeid))))
 
 
 def refuse_unknown_markers(config: pytest.Config) -> None:

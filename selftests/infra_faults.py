@@ -81,6 +81,11 @@ INFRA = (
         "does not let the release do what it must",
         long_proof=True,
     ),
+    InfraRow(
+        "inference-frameworks-stale",
+        ("inference_frameworks_are_the_releases",),
+        "vllm: 0.0.1-of-before, the release says 0.11.1",
+    ),
     InfraRow("configuration-empty", ("configuration_is_complete",), "model-engine-service-config is empty"),
     InfraRow("configuration-differs", ("configuration_is_equal_in_both_namespaces",), "infra_service_config.s3_bucket"),
     InfraRow("kubeconfig-empty", ("embedded_kubeconfig_is_valid",), "has no clusters and no users", documented=True),

@@ -15,10 +15,11 @@ from seatrial.record import Record
 from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SERVICES, STATEFUL_SETS
 from seatrial.run import Run
 from seatrial.settings import Settings
-from seatrial.verdict import BadSettings
+from seatrial.verdict import BadSettings, Unhealthy
 
 GATEWAY = ["python", "-m", "model_engine_server.entrypoints.start_fastapi_server"]
 BUILDER = ["celery", "--app=model_engine_server.service_builder", "worker"]
+ITEMS = [{"key": "launch_service_config", "path": "service_config.yaml"}]
 AUTOSCALER = ["ddtrace-run", "python", "-m", "model_engine_server.core.celery.celery_autoscaler"]
 CACHER = ["python", "-m", "model_engine_server.entrypoints.k8s_cache"]
 
@@ -60,7 +61,7 @@ def serve(kube: Kube, name: str, app: str, namespace: str = "models") -> None:
 
 def release(kube: Kube, fullname: str, namespace: str = "models") -> None:
     """The chart's objects, as far as discovery looks at them."""
-    config = {"name": "c", "configMap": {"name": f"{fullname}-service-config"}}
+    config = {"name": "c", "configMap": {"name": f"{fullname}-service-config", "items": ITEMS}}
     deploy(kube, fullname, GATEWAY, namespace=namespace, volumes=[config])
     deploy(kube, f"{fullname}-endpoint-builder", BUILDER, namespace=namespace)
     deploy(kube, f"{fullname}-cacher", CACHER, namespace=namespace)
@@ -127,12 +128,22 @@ def test_no_release(kube: Kube) -> None:
         discover(kube, settings(namespace="other"))
 
 
-def test_a_configuration_that_cannot_be_read_is_the_deployments_failure(kube: Kube) -> None:
+@pytest.mark.parametrize(
+    ("data", "cause"),
+    [
+        ({"launch_service_config": "a: [1,"}, "config.malformed/models/llm-service-config"),
+        ({"launch_service_config": "a: 1"}, "config.incomplete/models/llm-service-config"),
+        (None, "config.empty/models/llm-service-config"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read(kube: Kube, data: dict[str, str] | None, cause: str) -> None:
+    """It is told to whoever wants to know where endpoints are; all else goes on."""
     release(kube, "llm")
-    patch = {"data": {"launch_service_config": "a: [1,"}}
-    kube.patch(CONFIG_MAPS, "llm-service-config", "models", patch)
-    with pytest.raises(AssertionError, match="launch_service_config in ConfigMap models/llm-service-config is no YAML"):
-        discover(kube, settings())
+    kube.patch(CONFIG_MAPS, "llm-service-config", "models", {"data": data})
+    found = discover(kube, settings())
+    assert isinstance(found.refused, Unhealthy)
+    assert found.refused.cause.key == cause
+    assert "endpoint_namespace" not in found.found
 
 
 def test_the_builder_of_another_release_is_not_ours(kube: Kube) -> None:

@@ -32,6 +32,8 @@ NOT_APPLICABLE = {
 }
 """By what the sandbox is, what there is nothing to judge by."""
 TO_COME = {
+    "autoscaler_runs",
+    "autoscaler_iterates",
     "permissions",
     "namespaces_exist",
     "named_secrets_exist",

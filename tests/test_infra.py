@@ -71,6 +71,26 @@ def test_gateway_hpa_can_scale(infra: Infra) -> None:
     infra.hpa_can_scale()
 
 
+def test_autoscaler_runs(infra: Infra) -> None:
+    """The Celery autoscaler's pods are Running and Ready, as many as wanted, all of the newest rollout.
+
+    Runbook: R0 2.3
+    Hint: describe the StatefulSet and its pods; without it async endpoints keep the workers they have.
+    """
+    infra.switched_off("celery_autoscaler")
+    infra.runs("autoscaler")
+
+
+def test_autoscaler_iterates(infra: Infra) -> None:
+    """The Celery autoscaler completes a new pass of its loop, without an error.
+
+    Runbook: R0 2.3
+    Hint: its pods have no probe and stay ready whatever happens; its log has the error.
+    """
+    infra.switched_off("celery_autoscaler")
+    infra.autoscaler_iterates()
+
+
 def test_cacher_completes_cycles(infra: Infra) -> None:
     """The cacher completes a new cycle within two of them.
 
@@ -117,6 +137,15 @@ def test_configuration_is_equal_in_both_namespaces(infra: Infra) -> None:
     infra.same_in_both_namespaces()
 
 
+def test_inference_frameworks_are_the_releases(infra: Infra) -> None:
+    """The tags of the inference frameworks are those that the release was given.
+
+    Runbook: beyond R0
+    Hint: the chart writes that ConfigMap at the install alone: after an upgrade it still holds the tags of before.
+    """
+    infra.frameworks_are_the_releases()
+
+
 def test_embedded_kubeconfig_is_valid(infra: Infra) -> None:
     """The kubeconfig that the release embeds has clusters and users.
 
@@ -126,6 +155,7 @@ def test_embedded_kubeconfig_is_valid(infra: Infra) -> None:
     infra.kubeconfig_is_valid()
 
 
+@pytest.mark.last
 def test_no_restarts_during_the_run(infra: Infra) -> None:
     """No component was restarted since the run began.
 

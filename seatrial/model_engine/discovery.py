@@ -13,7 +13,7 @@ from seatrial.helm import Helm
 from seatrial.kube import Kube, NotFound, Object
 from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES, STATEFUL_SETS, Resource
 from seatrial.settings import Settings
-from seatrial.verdict import BadSettings, Refused
+from seatrial.verdict import BadSettings, Cause, Refused, Unhealthy
 
 RUNS = {
     "gateway": "start_fastapi_server",
@@ -23,6 +23,8 @@ RUNS = {
 }
 """What the command line of each component's container holds, in the chart as released."""
 CHART = "model-engine"
+_LAUNCH = "launch_service_config"
+_WITHOUT = {False: "is empty", True: f"has no endpoint_namespace in its {_LAUNCH}"}
 LABELLED = {name: f"model-engine-{name}" for name in RUNS} | {"autoscaler": "model-engine-celery-autoscaler"}
 """The ``app`` label of each component, as the runbook has it."""
 
@@ -50,8 +52,8 @@ class Release:
     """Settings that discovery can fill in: value and the object it stood in."""
     helm: Helm = field(default_factory=lambda: Helm(why="not looked for"))
     """What helm knows of it."""
-    refused: Refused | None = None
-    """Why the endpoints' namespace was not found, where we may not look at the configuration that names it."""
+    refused: Refused | AssertionError | None = None
+    """Why the endpoints' namespace was not found: we may not look at the configuration that names it, or it is none."""
 
     def name(self, component: str) -> str:
         """The Deployment's name."""
@@ -193,11 +195,11 @@ def _release(kube: Kube, components: Mapping[str, Object], settings: Settings) -
             "model_engine_image_repository": (repository, where),
             "model_engine_image_tag": (tag, where),
         }
-    refused = None
+    refused: Refused | AssertionError | None = None
     try:
         found_settings["endpoint_namespace"] = _endpoint_namespace(kube, gateway, namespace)
-    except Refused as error:
-        refused = error
+    except (Refused, AssertionError) as error:
+        refused = None if "endpoint_namespace" in found_settings else error  # helm's values may say it, too
     labels = gateway["metadata"].get("labels") or {}
     selected = ",".join(f"{key}={value}" for key, value in gateway["spec"]["selector"]["matchLabels"].items())
     return Release(
@@ -240,20 +242,34 @@ def _selects(service: Object, labels: Mapping[str, str]) -> bool:
 
 
 def _endpoint_namespace(kube: Kube, gateway: Object, namespace: str) -> tuple[str, str]:
-    """From the service configuration that the gateway mounts; without one, the release's own namespace."""
+    """From the service configuration that the gateway mounts; without one, the release's own namespace.
+
+    `Unhealthy` where it mounts one that does not say.
+    """
     volumes = gateway["spec"]["template"]["spec"].get("volumes") or []
-    for name in [one["configMap"]["name"] for one in volumes if "configMap" in one]:
+    for mounted in [one["configMap"] for one in volumes if "configMap" in one]:
+        name = mounted["name"]
         try:
             data = kube.get(CONFIG_MAPS, name, namespace).get("data") or {}
-            config = yaml.safe_load(data.get("launch_service_config", ""))
+            config = yaml.safe_load(data.get(_LAUNCH, ""))
         except NotFound:
             continue
-        except yaml.YAMLError as error:
-            line = " ".join(str(error).split())
-            raise AssertionError(f"launch_service_config in ConfigMap {namespace}/{name} is no YAML: {line}") from None
+        except yaml.YAMLError:
+            raise Unhealthy(_unread(kube, "malformed", namespace, name, f"holds a {_LAUNCH} that is no YAML")) from None
         if isinstance(config, dict) and config.get("endpoint_namespace"):
             return str(config["endpoint_namespace"]), f"ConfigMap {namespace}/{name}"
+        if _LAUNCH in {item["key"] for item in mounted.get("items") or []}:
+            raise Unhealthy(_unread(kube, "incomplete" if data else "empty", namespace, name, _WITHOUT[bool(data)]))
     return namespace, f"the release's namespace, since no service configuration in {namespace} names another"
+
+
+def _unread(kube: Kube, what: str, namespace: str, name: str, said: str) -> Cause:
+    return Cause(
+        f"config.{what}/{namespace}/{name}",
+        f"the ConfigMap {namespace}/{name} {said}",
+        do="helm upgrade writes it again; or say where endpoints are: ENDPOINT_NAMESPACE",
+        look=f"{kube.kubectl} -n {namespace} get configmap {name} -o yaml",
+    )
 
 
 def _image_ids(pods: Iterable[Object]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from seatrial.kube import Kube
+from seatrial.kube import Kube, Object
 from seatrial.logs import Line
 from seatrial.model_engine import discovery, places
 from seatrial.model_engine.configuration import LAUNCH, Configuration
@@ -16,6 +16,7 @@ from seatrial.model_engine.health import (
     builder,
     cacher,
     config,
+    frameworks,
     hpa,
     kubeconfig,
     leftovers,
@@ -92,7 +93,7 @@ class Infra:
         if found.others:
             self.trial.warn(f"pods of others in namespace {self.release.namespace}: {', '.join(found.others[:10])}")
         for kind, count in found.apart.items():
-            self.trial.note(f"{count} pod{'s' if count > 1 else ''} in an error state {kind}: not judged here")
+            self.trial.note(f"not judged here, broken pods {kind}: {count}")
         if found.release:
             raise Unhealthy(found.release[0])
 
@@ -203,6 +204,13 @@ class Infra:
         if cause := kubeconfig.trouble(self.kube, self.release, expected=documented):
             raise Unhealthy(cause)
 
+    def frameworks_are_the_releases(self) -> None:
+        """The ConfigMap of the inference frameworks' tags holds what helm was given last."""
+        if not self.release.helm.known:
+            self.trial.note(f"the frameworks' tags are not compared: {self.release.helm}")
+        if cause := frameworks.trouble(self.kube, self.release):
+            raise Unhealthy(cause)
+
     def redis_lets_the_cacher_in(self) -> None:
         """A pod of ours in the cacher's place reads its URL, logs in, and writes a key that ends by itself."""
         place = places.of_component(self.release, "cacher")
@@ -226,8 +234,12 @@ class Infra:
 
     def counts(self) -> Restarts:
         """How often the components' own containers have been restarted, by pod and container."""
+        return {place: one.get("restartCount", 0) for place, (_, one) in self.statuses().items()}
+
+    def statuses(self) -> Mapping[tuple[str, str], tuple[str, Object]]:
+        """Of the components' own containers, by pod and container: the component and the container's status."""
         return {
-            (pod["metadata"]["name"], one["name"]): one.get("restartCount", 0)
+            (pod["metadata"]["name"], one["name"]): (component, one)
             for component in self.release.components
             for pod in words.pods(self.kube, self.release, component)
             for one in pod.get("status", {}).get("containerStatuses") or []
@@ -235,34 +247,30 @@ class Infra:
         }
 
     def no_restarts(self) -> None:
-        """None of those counts has grown since the first look, which is some seconds ago at least."""
+        """None of those counts has grown since the first look, some seconds ago at least, and none waits to."""
         window = WATCHED * self.trial.settings.timeout_factor
 
         def probe() -> None:
-            now = self.counts()
-            for (pod, container), count in now.items():
-                if count > self.restarts.get((pod, container), 0):
-                    raise Unhealthy(self.restarted(pod, container, count))
+            for place, (component, status) in self.statuses().items():
+                waits = (status.get("state", {}).get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+                if waits or status.get("restartCount", 0) > self.restarts.get(place, 0):
+                    raise Unhealthy(self.restarted(component, place, status.get("restartCount", 0)))
             left = window - (time.monotonic() - self.began)
             assert left <= 0, f"watched for {WATCHED:g} s"
 
         self.trial.wait.until(probe, 2 * WATCHED, what="restarts")
         self.trial.note(f"no restart of a component in {time.monotonic() - self.began:.0f} s")
 
-    def restarted(self, pod: str, container: str, count: int) -> Cause:
+    def restarted(self, component: str, place: tuple[str, str], count: int) -> Cause:
         """Why, by the last words of what ended."""
-        before, namespace = self.restarts.get((pod, container), 0), self.release.namespace
-        component = next(
-            name
-            for name in self.release.components
-            if pod in [one["metadata"]["name"] for one in words.pods(self.kube, self.release, name)]
-        )
+        (pod, container), namespace = place, self.release.namespace
+        before = self.restarts.get(place, 0)
         evidence = f"pod {namespace}/{pod}, container {container}: {count} restarts, {before} at the first look"
         if cause := words.death(self.kube, self.release, component):
             return replace(cause, evidence=(*cause.evidence, evidence), settle=0.0)
         return Cause(
             f"{component}.restarts/{namespace}",
-            f"the {component} was restarted during the run",
+            f"the {component} is restarted during the run",
             evidence=(evidence,),
             settle=0.0,
             do="see what its last run said",

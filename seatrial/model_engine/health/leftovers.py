@@ -9,6 +9,7 @@ from typing import Any
 from seatrial import health
 from seatrial.kube import Kube, Object
 from seatrial.model_engine.discovery import Release
+from seatrial.model_engine.health import workload
 from seatrial.ours import MANAGED_BY, SEATRIAL
 from seatrial.resources import JOBS, PODS
 from seatrial.verdict import Cause, Refused
@@ -43,7 +44,10 @@ def look(kube: Kube, release: Release) -> Broken:
             continue
         if kind := _kind(pod, finished):
             apart[kind] = apart.get(kind, 0) + 1
-        elif _of_release(pod, release):
+        elif component := component_of(pod, release):
+            cause = workload.explained(kube, release, component, health.pod_trouble(kube, pod))
+            own.append(cause or _failed(kube, pod, state))
+        elif _of_hook(pod, release):
             own.append(health.pod_trouble(kube, pod) or _failed(kube, pod, state))
         else:
             others.append(f"{pod['metadata']['name']} ({state})")
@@ -70,21 +74,26 @@ def _kind(pod: Object, finished: set[str]) -> str:
     if labels.get(MANAGED_BY) == SEATRIAL:
         return "of seatrial's runs"
     if labels.get("app", "").startswith(IMAGE_CACHE) or any(one["name"].startswith(IMAGE_CACHE) for one in owners):
-        return "image caches"
+        return "of image caches"
     if any(one["kind"] == "Job" and one["name"] in finished for one in owners):
         return "of finished Jobs"
     always = pod["spec"].get("restartPolicy", "Always") == "Always"
     if pod.get("status", {}).get("phase") == "Failed" and always:  # only its node ends such a pod
-        return "ended by their node"
+        return "that their node has ended"
     return ""
 
 
-def _of_release(pod: Object, release: Release) -> bool:
+def component_of(pod: Object, release: Release) -> str:
+    """The component that `pod` is of; empty if it is of none."""
     labels: Mapping[str, Any] = pod["metadata"].get("labels") or {}
-    for component in release.components.values():
+    for name, component in release.components.items():
         selector = component["spec"]["selector"].get("matchLabels") or {}
         if selector and all(labels.get(key) == value for key, value in selector.items()):
-            return True
+            return name
+    return ""
+
+
+def _of_hook(pod: Object, release: Release) -> bool:
     owners = pod["metadata"].get("ownerReferences") or []
     return any(one["kind"] == "Job" and one["name"].startswith(f"{release.fullname}-") for one in owners)
 

@@ -32,7 +32,7 @@ def trouble(kube: Kube, release: Release, component: str) -> Cause | None:
     if component not in release.components:
         return missing(kube, release, component)
     cause = health.workload(kube, release.resource(component), release.name(component), release.namespace)
-    return _explained(kube, release, component, cause)
+    return explained(kube, release, component, cause)
 
 
 def rollout(kube: Kube, release: Release, component: str) -> Cause | None:
@@ -41,11 +41,11 @@ def rollout(kube: Kube, release: Release, component: str) -> Cause | None:
         return missing(kube, release, component)
     name, container = release.name(component), release.container(component)
     cause = health.rollout(kube, release.resource(component), name, release.namespace, container)
-    return _explained(kube, release, component, cause)
+    return explained(kube, release, component, cause)
 
 
-def _explained(kube: Kube, release: Release, component: str, cause: Cause | None) -> Cause | None:
-    """A container that dies says why in its last words; a cause of another pod's, or none known, stays as it is."""
+def explained(kube: Kube, release: Release, component: str, cause: Cause | None) -> Cause | None:
+    """`cause`, or a better one: a container that dies says why in its last words."""
     if cause is None or not cause.key.startswith(_DIES):
         return cause
     why = words.death(kube, release, component)
