@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import httpx
@@ -129,9 +130,11 @@ def failure(server: Server, asked: Asked | AskedPath, response: httpx.Response) 
 def _refusal(server: Server, asked: Asked | AskedPath, status: int, body: dict[str, Any]) -> Exception:
     reason, message = str(body.get("reason", "")), _said(body)
     if status == 403:
-        user = re.search(r'User "([^"]*)" cannot', message)
+        user = re.search(r'User "([^"]*)" cannot (\w+)', message)
         if user is None and asked.verb in ("create", "patch", "delete"):
             return NotJudged(Reason.ADMISSION, f"{asked} was not admitted: {message}", source=server.source)
+        if user and isinstance(asked, Asked):
+            asked = replace(asked, verb=user[2])  # a port-forward is a GET, and from 1.35 on needs the verb create
         kind, where = ("Role", f" in namespace {asked.namespace}") if asked.namespace else ("ClusterRole", "")
         return Forbidden(
             f"{server.who} may not {asked}: the rule {asked.rule} is missing",

@@ -303,6 +303,15 @@ def test_a_missing_right_for_the_whole_cluster(tmp_path, record):
     assert caught.value.source == f"kubeconfig {config}"
 
 
+def test_a_port_forward_that_wants_another_verb(tmp_path, record):
+    said = 'pods "x" is forbidden: User "jane" cannot create resource "pods/portforward" in API group ""'
+    with Scripted(status(403, "Forbidden", said)) as server:
+        config = write_config(tmp_path / "config", server.url, {"token": TOKEN})
+        with Kube.connect(config, "prod", record=record) as kube, pytest.raises(Forbidden) as caught:
+            kube.stream(Asked("get", PODS, "models", "x", "portforward"), {"ports": "80"}, "v4.channel.k8s.io")
+    assert caught.value.rule == '{apiGroups: [""], resources: ["pods/portforward"], verbs: ["create"]}'
+
+
 def test_a_missing_right_for_a_path(tmp_path, record):
     with Scripted(status(403, "Forbidden", 'forbidden: User "system:anonymous" cannot get path "/version"')) as server:
         config = write_config(tmp_path / "config", server.url, {})
