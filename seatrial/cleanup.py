@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from seatrial.hookspecs import Cleaner
 from seatrial.journal import Entry
 from seatrial.mask import masked
+from seatrial.resources import PODS
 from seatrial.trial import Trial
 from seatrial.verdict import NotApplicable
 
@@ -38,20 +39,29 @@ def settle(
 ) -> None:
     """Remove all `entries` in parallel; what is not gone after `deadline` seconds stays in ``settled.left``.
 
-    Raises nothing of its own.
+    What a pod of ours makes (``by_pod``) is removed once our pods have ended. Raises nothing of its own.
     """
-    threads = []
-    for entry in entries:
-        settled.left[entry] = "its removal was not finished"
-        thread = threading.Thread(target=_remove, args=(trial, entry, cleaners.get(entry.kind), settled), daemon=True)
-        thread.start()
-        threads.append(thread)
     end = time.monotonic() + deadline
+    threads: list[threading.Thread] = []
+    pods: list[threading.Thread] = []
+    for entry in sorted(entries, key=lambda entry: bool(entry.how.get("by_pod"))):
+        settled.left[entry] = "its removal was not finished"
+        before = pods if entry.how.get("by_pod") else []
+        cleaner = cleaners.get(entry.kind)
+        thread = threading.Thread(target=_remove, args=(trial, entry, cleaner, settled, before), daemon=True)
+        thread.start()
+        if entry.how.get("plural") == PODS.plural:
+            pods.append(thread)
+        threads.append(thread)
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
 
 
-def _remove(trial: Trial, entry: Entry, cleaner: Cleaner | None, settled: Settled) -> None:
+def _remove(
+    trial: Trial, entry: Entry, cleaner: Cleaner | None, settled: Settled, before: Iterable[threading.Thread]
+) -> None:
+    for thread in before:
+        thread.join()
     try:
         if cleaner is None:
             raise LookupError(f"nothing here knows how to remove {entry.kind}")

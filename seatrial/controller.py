@@ -57,6 +57,7 @@ class Controller:
         self._open(self.session)
         if TRIAL not in config.stash:
             specs.clear()
+        self.workers.begin_deaf()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -23,6 +23,7 @@ from seatrial.kube import Kube
 from seatrial.lease import is_fresh
 from seatrial.mask import masked
 from seatrial.record import Record, events
+from seatrial.resources import PODS
 from seatrial.run import Run, new_id, run_in, started
 from seatrial.settings import Settings
 from seatrial.systems import Systems
@@ -180,6 +181,7 @@ class _Sweep:
             settled.left |= dict.fromkeys(waiting, "what it belongs to could not be removed")
             self._settle(trial, settled, [entry for entry in rest if entry not in waiting])
             self._look_again(one, settled)
+            self._look_for_what_pods_made(trial, one, settled)
             record.close()
         for entry in settled.gone:
             self.say(f"  gone: {entry.kind} {entry.name}")
@@ -210,6 +212,14 @@ class _Sweep:
             self.trial.wait.until(nothing, GONE_WITHIN, what=f"the rest of run {one.run} gone", fixed=True)
         except AssertionError:
             settled.left |= dict.fromkeys(again, "what it belonged to is gone, it is not")
+
+    def _look_for_what_pods_made(self, trial: Trial, one: Left, settled: Settled) -> None:
+        """A pod of ours that was still at work may have made something after it was looked for; a journal knows it."""
+        if one.directory is None and any(entry.how.get("plural") == PODS.plural for entry in settled.gone):
+            known = {(entry.kind, entry.name) for entry in (*settled.gone, *settled.left)}
+            found = [entry for entry in self._find(self.systems.finders) if run_of(entry) == one.run]
+            new = [entry for entry in found if (entry.kind, entry.name) not in known and not entry.how.get("owned")]
+            self._settle(trial, settled, new)
 
     def _find(self, finders: Mapping[str, Finder]) -> list[Entry]:
         """What all of them find, asked at once; `troubles` has what one of them could not look at."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Generator
 from contextlib import suppress
 from typing import Any
 
@@ -47,8 +48,22 @@ class Workers:
         return PhaseScheduling(config, log)
 
     def pytest_configure_node(self, node: WorkerController) -> None:
-        """Give a worker the run it belongs to."""
+        """Give a worker the run it belongs to, and remember whom to end."""
         node.workerinput["seatrial"] = self.hand_over
+        self._pids[node.gateway.id] = node.gateway._io.popen.pid
+
+    @staticmethod
+    def begin_deaf() -> None:
+        """Workers that begin from now on never hear a Ctrl-C: a blocked signal stays so in a new process."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Once all have begun, this process hears it again."""
+        try:
+            return (yield)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -56,8 +71,7 @@ class Workers:
         return None if session.items else True
 
     def pytest_testnodeready(self, node: WorkerController) -> None:
-        """Remember whom to end, and keep the others going when this one dies."""
-        self._pids[node.gateway.id] = node.gateway._io.popen.pid
+        """Keep the others going when this one dies."""
         session: Any = self.config.pluginmanager.get_plugin("dsession")
         session.worker_errordown = lambda node, error: self._down(session, node, error)
 

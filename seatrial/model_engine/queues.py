@@ -12,7 +12,9 @@ from seatrial.model_engine import services
 from seatrial.model_engine.configuration import SQS
 from seatrial.model_engine.ground import Ground
 from seatrial.model_engine.services import PREFIX, QUEUE
+from seatrial.run import run_in
 from seatrial.trial import Trial
+from seatrial.verdict import NotApplicable
 
 
 def remove(trial: Trial, entry: Entry) -> None:
@@ -23,12 +25,14 @@ def remove(trial: Trial, entry: Entry) -> None:
 
 def find(trial: Trial) -> Iterator[Entry]:
     """The finder: queues of any run of ours, where the release's broker is SQS."""
+    if not trial.writes:
+        raise NotApplicable("to look for them takes a pod; with --delete they are looked for, too")
     with _ground(trial) as ground:
         if ground.release is None or ground.configuration.broker != SQS:
             return
         found = services.queues(ground, f"{PREFIX}seatrial-")
         for name in found:
-            yield Entry(QUEUE, name)
+            yield Entry(QUEUE, name, {"run": run_in(name.removeprefix(PREFIX)), "answered": True, "by_pod": True})
 
 
 @contextmanager

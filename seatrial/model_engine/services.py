@@ -224,6 +224,7 @@ def _sqs(ground: Ground, do: str, more: Mapping[str, Any], journaled: str = "") 
             QUEUE,
             journaled,
             region=ask.get("region", theirs),
+            by_pod=True,
             type=f"aws sqs delete-queue --region {ask.get('region', theirs)} --queue-url "
             f"$(aws sqs get-queue-url --queue-name {journaled} --query QueueUrl --output text)",
         )
