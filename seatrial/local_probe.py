@@ -13,15 +13,16 @@ import sys
 import tempfile
 from base64 import b64decode
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from seatrial.kube import Kube, NotFound
 from seatrial.payloads import ROOT
-from seatrial.probe import NONCE, TIMEOUT, Place
+from seatrial.probe import NONCE, TIMEOUT, Place, missing_secret
 from seatrial.resources import SECRETS
 from seatrial.secret import Secret
 from seatrial.trial import Trial
-from seatrial.verdict import Cause, NotJudged, Reason, Unhealthy
+from seatrial.verdict import NotJudged, Reason, Unhealthy
 
 _OF_THE_PLACE = ("AWS_REGION", "AWS_ENDPOINT_URL", "SEATRIAL_")
 """Variables of the product's that say what is asked; whom it asks as is this machine's own affair."""
@@ -74,10 +75,10 @@ class LocalProbe:
 
     def __init__(self, trial: Trial, what: str, nonce: str, process: subprocess.Popen[Any], out: Any) -> None:
         self._trial, self.what, self.nonce, self._process, self._out = trial, what, nonce, process, out
-        self.place = Place("", "", "")
 
-    def result(self) -> dict[str, Any]:
-        """The line that the program printed, waited for."""
+    @cached_property
+    def _written(self) -> str:
+        """All that the program wrote, waited for."""
 
         def ended() -> None:
             assert self._process.poll() is not None, "the program has not ended"
@@ -88,13 +89,17 @@ class LocalProbe:
             raise NotJudged(Reason.TOOL, f"our probe did not end: {error}") from None
         finally:
             self.remove()
-        self._out.seek(0)
-        written = self._out.read()
-        for line in reversed(written.splitlines()):
+        with self._out as out:
+            out.seek(0)
+            return str(out.read())
+
+    def result(self) -> dict[str, Any]:
+        """The line that the program printed."""
+        for line in reversed(self._written.splitlines()):
             if f'"{self.nonce}"' in line:
                 found: dict[str, Any] = json.loads(line)
                 return found
-        words = written.strip().splitlines()[-1:] or ["it wrote nothing"]
+        words = self._written.strip().splitlines()[-1:] or ["it wrote nothing"]
         raise NotJudged(Reason.TOOL, f"the probe {self.what} ended without an answer: {words[0][:300]}")
 
     def remove(self) -> None:
@@ -102,13 +107,3 @@ class LocalProbe:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-
-
-def missing_secret(kubectl: str, namespace: str, name: str, what: str = "") -> Cause:
-    """The cause that a Secret which something names was never made."""
-    return Cause(
-        f"secret.missing/{namespace}/{name}",
-        f"the Secret {name} does not exist in namespace {namespace}{f', and {what} names it' if what else ''}",
-        do="make it before the install, or correct its name in the values",
-        look=f"{kubectl} -n {namespace} get secrets",
-    )

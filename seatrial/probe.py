@@ -8,6 +8,7 @@ line of JSON with the probe's nonce in it: ``{"nonce": …, "ok": true, …}`` o
 from __future__ import annotations
 
 import json
+import re
 import secrets as chance
 import time
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ TIMEOUT = 60.0
 """Seconds that a program gets beside the time its image may take to be pulled."""
 _MOUNTED = ("configMap", "downwardAPI", "emptyDir", "projected", "secret")
 """Volumes that PodSecurity `restricted` admits and that can be mounted twice."""
+_NO_SECRET = re.compile(r'secret "([^"]+)" not found')
 POD = "probe/pod"
 _OVERLAY = f"what is missing can be added to our pods in seatrial.yaml: overlays, {POD} (labels, annotations, …)"
 
@@ -226,9 +228,15 @@ class Probe:
                 pass  # it has not begun
         return found
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The pod's, the user's own among them."""
+        found: Mapping[str, str] = self._pod["metadata"].get("labels") or {}
+        return found
+
     def remove(self) -> None:
         """Ask for the removal of the pod and of its Secret, unless the run keeps what it makes."""
-        if getattr(self._trial, "keep", False):
+        if self._trial.keep:
             return
         ours.remove(self._kube, self._trial, PODS, self._pod)
         if self._secret:
@@ -261,6 +269,8 @@ class Probe:
 
     def _not_asked(self, cause: Cause) -> Exception:
         """Nobody was asked anything: for a reason that stands in a check of its own, or for one that is ours alone."""
+        if missing := _NO_SECRET.search(cause.line):
+            return Blocked(missing_secret(self._kube.kubectl, self.place.namespace, missing[1]))
         if cause.key.startswith(("pod.image-pull/", "pod.container-config/")):
             return Blocked(cause)
         reason = Reason.BUSY if cause.key.startswith("pod.unschedulable/") else Reason.TOOL
@@ -294,4 +304,14 @@ def _no_service_account(kube: Kube, place: Place, said: str) -> Cause:
         evidence=(said,),
         do="the chart makes it; see whether the release is complete, or correct its name in the values",
         look=f"{kube.kubectl} -n {place.namespace} get serviceaccounts",
+    )
+
+
+def missing_secret(kubectl: str, namespace: str, name: str, what: str = "") -> Cause:
+    """The cause that a Secret which something names was never made."""
+    return Cause(
+        f"secret.missing/{namespace}/{name}",
+        f"the Secret {name} does not exist in namespace {namespace}{f', and {what} names it' if what else ''}",
+        do="make it before the install, or correct its name in the values",
+        look=f"{kubectl} -n {namespace} get secrets",
     )

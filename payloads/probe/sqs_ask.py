@@ -41,8 +41,11 @@ def main(ask):
         return fail("no-credentials", error)
     except (exceptions.NoRegionError, exceptions.InvalidRegionError) as error:
         return fail("no-region", error)
+    except (exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError) as error:
+        code = "timeout" if isinstance(error, exceptions.ConnectTimeoutError) else "unreachable"
+        return {**fail(code, error), "sent": False}
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
-        return fail("unreachable", error)
+        return fail("timeout", error)
     return dict(ok=True, at=at, region=region, done=done, **answer)
 
 

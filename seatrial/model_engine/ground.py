@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from seatrial.kube import Kube, NotFound
-from seatrial.local_probe import LocalProber, missing_secret
+from seatrial.local_probe import LocalProber
 from seatrial.model_engine import places
 from seatrial.model_engine.configuration import Configuration
 from seatrial.model_engine.discovery import NoRelease, Release, discover
-from seatrial.probe import Place, Prober
+from seatrial.probe import Place, Prober, missing_secret
 from seatrial.resources import NAMESPACES, SECRETS, SERVICE_ACCOUNTS
 from seatrial.settings import how_to_give
 from seatrial.target import Target
@@ -82,8 +82,9 @@ class Ground:
 
     def secrets(self) -> Iterator[tuple[str, str, str, str]]:
         """Every Secret that is named: namespace, name, key ("" for any), and what names it."""
-        every = [(part, self._place(part)) for part in ("gateway", "builder", "cacher")]
-        every.append(("endpoints", self.endpoint_place()))
+        here, there = (name not in self.missing for name in (self.namespace, self.endpoint_namespace))
+        every = [(part, self._place(part)) for part in ("gateway", "builder", "cacher") if here]
+        every += [("endpoints", self.endpoint_place())] if there else []
         seen = set()
         for part, place in every:
             for one in _named(place):
@@ -111,7 +112,6 @@ class Ground:
     # -- the parts of it -------------------------------------------------------------------------------------------
 
     def _place(self, part: str) -> Place:
-        self._there(self.namespace)
         if self.release is None:
             return places.before_install(self.configuration, self.namespace, part)
         if part not in self.release.components:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seatrial import ours, policies
+from seatrial import policies
 from seatrial.journal import Entry
 from seatrial.model_engine import places
 from seatrial.model_engine.configuration import DEFAULT_SQS_REGION, LAUNCH, REDIS, SQS, Redis
@@ -66,20 +66,33 @@ class Answer:
     def result(self) -> dict[str, Any]:
         """The program's line; `Unhealthy` with its cause, *error* for a time-out that may be the probe's own."""
         said: dict[str, Any] = self.probe.result()
+        if self.service == SQS and not self.place.namespace:
+            self._as_somebody_else(said)
         if said["ok"]:
             note = f" ({self.place.note})" if self.place.note else ""
             self.ground.trial.note(f"{said['at']} answers {self._seen_from()}{note}")
             return said
         if said["code"] == "timeout" and self.ground.kube is not None and self.place.namespace:
             host = str(said["at"]).rpartition(":")[0]
-            labels = ours.labels(self.ground.trial.run)
-            if found := policies.in_the_way(self.ground.kube, self.place.namespace, labels, host):
+            if found := policies.in_the_way(self.ground.kube, self.place.namespace, self.probe.labels, host):
                 raise NotJudged(
                     Reason.UNREACHABLE,
                     f"{said['at']} does not answer our probe; perhaps only the probe is blocked, by the policy {found}",
                     do="let our probe's labels pass, or give it those that do: overlays, probe/pod, metadata.labels",
                 )
         raise Unhealthy(self._cause(said))
+
+    def _as_somebody_else(self, said: Mapping[str, Any]) -> None:
+        """Asked from this machine it is not the release's role that was let in, or was not."""
+        line = "SQS was asked with this machine's own credentials, not as the release's service account"
+        if (not said["ok"] and AWS_CODES.get(said["code"]) == "auth") or "AccessDenied" in str(said.get("code")):
+            raise NotJudged(
+                Reason.PERMISSION,
+                f"{line}: {said['said']}",
+                source=self.ground.trial.settings.source("probe_from"),
+                do="let a pod ask (probe_from: pod), or give this machine the role's credentials",
+            )
+        self.ground.trial.warn(line)
 
     def remove(self) -> None:
         """Remove what asks."""
@@ -123,7 +136,7 @@ def cache(ground: Ground) -> Answer:
         secret = configuration.cache_secret
         where = f"its address is in the cloud's secret {secret}" if secret else "nothing says where the cache is"
         raise BadSettings(f"{where}", source=configuration.source, do=how_to_give("redis_host"))
-    place = ground.place("cacher" if ground.release else "gateway")
+    place = _with(ground.place("cacher" if ground.release else "gateway"))
     ask: dict[str, Any] = {"commands": [["PING"], _write(ground, CACHE_PREFIX)]}
     return _redis(ground, place, ask, found, settings.redis_host, settings.redis_port, "cache")
 
@@ -134,7 +147,7 @@ def redis_broker(ground: Ground) -> Answer:
     _refused(ground)
     if ground.configuration.broker != REDIS and settings.broker_redis_host is None:
         raise NotApplicable(f"the broker is {ground.configuration.broker} ({_source(ground)})")
-    place = ground.place("builder" if ground.release else "gateway")
+    place = _with(ground.place("builder" if ground.release else "gateway"), TOKEN)
     found = ground.configuration.broker_redis(places.plain_env(place))
     if found is None and settings.broker_redis_host is None:
         raise BadSettings("nothing says where the Redis broker is", do=how_to_give("broker_redis_host"))
@@ -145,7 +158,7 @@ def redis_broker(ground: Ground) -> Answer:
 def database_answers(ground: Ground) -> Answer:
     """The database: a connection and ``SELECT 1``."""
     settings = ground.trial.settings
-    place = ground.place("gateway")
+    place = _with(ground.place("gateway"), DATABASE_URL)
     secrets: dict[str, Secret] = {}
     ask = {"env": DATABASE_URL}
     if settings.db_url is not None:
@@ -186,7 +199,7 @@ class RoundTrip:
         said = self.answer.probe.result()
         if "deleted" in said["done"]:
             journal.settled(Entry(QUEUE, self.name))
-        elif "created" not in said["done"] and said["code"] not in ("unreachable",):
+        elif "created" not in said["done"] and (said["code"] != "timeout" or not said.get("sent", True)):
             journal.settled(Entry(QUEUE, self.name), "never made")
         return self.answer.result()
 
@@ -212,7 +225,7 @@ def _sqs(ground: Ground, do: str, more: Mapping[str, Any], journaled: str = "") 
     ground.trial.scope.require_cloud("aws", configuration.cloud, _source(ground))
     if configuration.broker != SQS:
         raise NotApplicable(f"the broker is {configuration.broker} ({_source(ground)})")
-    place = ground.identity("builder" if ground.release else "gateway")
+    place = _with(ground.identity("builder" if ground.release else "gateway"), "AWS_")
     theirs = places.plain_env(place).get("AWS_REGION") or DEFAULT_SQS_REGION
     ask: dict[str, Any] = {"do": do, **more}
     if settings.aws_region and ground.release is None:
@@ -280,6 +293,15 @@ def _redis(
     return Answer(
         ground, "redis", probe, _seen(ground, place), _look(ground, "cacher" if what == "cache" else "builder")
     )
+
+
+def _with(place: Place, *wanted: str) -> Place:
+    """With those Secrets alone that a program needs, by the beginnings of their variables' names."""
+    env = (
+        one for one in place.env if "secretKeyRef" not in (one.get("valueFrom") or {}) or one["name"].startswith(wanted)
+    )
+    volumes = (one for one in place.volumes if "secret" not in one)
+    return replace(place, env=tuple(env), volumes=tuple(volumes))
 
 
 def _write(ground: Ground, prefix: str) -> list[Any]:
