@@ -206,6 +206,15 @@ def test_the_gateway_of_another_deployment(tmp_path: Path, released: Sandbox) ->
         run = judged(tmp_path, **released.environment(), GATEWAY_URL=other.up["gateway_url"])
     one_line(run, 3, "belongs to another deployment than the context's")
     assert run.verdicts["control_plane/healthz"] == "pass"
+    assert run.verdicts["control_plane/endpoints_are_listed"] == "error (settings)"
+    assert not [one for one in run.events if one.get("method") == "POST"], "it was found out by reading alone"
+
+
+def test_the_address_of_the_contexts_own_gateway(tmp_path: Path, released: Sandbox) -> None:
+    address = {"GATEWAY_URL": released.up["gateway_url"]}
+    run = judged(tmp_path, "-m", "control_plane", **released.environment(), **address)
+    assert run.code == 0, run.out
+    assert "not verified" not in run.out
 
 
 def test_an_open_gateway_and_a_token_that_is_no_name(tmp_path: Path, released: Sandbox) -> None:

@@ -16,17 +16,21 @@ from scripted import CLOSE, Scripted, Spoken
 from seatrial import mask
 from seatrial.http import Http
 from seatrial.journal import Journal, open_entries
+from seatrial.model_engine.async_tasks import AsyncTasks, where
 from seatrial.model_engine.client import ModelEngine
+from seatrial.model_engine.depths import Depth
+from seatrial.model_engine.fleet import Fleet
 from seatrial.model_engine.kinds import KINDS
 from seatrial.model_engine.ledger import instructions
 from seatrial.model_engine.lifecycle import Lifecycle
+from seatrial.model_engine.published import newly_written
 from seatrial.model_engine.removal import remove
 from seatrial.model_engine.site import Site
 from seatrial.record import Record, events
 from seatrial.run import Run
 from seatrial.settings import Settings
 from seatrial.trial import Trial
-from seatrial.verdict import BadSettings, Blocked, Unhealthy
+from seatrial.verdict import BadSettings, Blocked, NotApplicable, Unhealthy
 
 NAME = "seatrial-echo-sync-t5k2m9x7"
 Route = Callable[[Spoken, dict[str, str]], tuple[int, Any]]
@@ -386,3 +390,104 @@ def test_a_create_that_nobody_heard_was_never_made(begin) -> None:
     with pytest.raises(Unhealthy, match="cannot be connected to"):
         lifecycle.create()
     assert list(open_entries(events(trial.run.directory))) == []
+
+
+def test_an_endpoint_that_exists_is_spoken_to_and_left(begin) -> None:
+    gateway = Gateway(name="mine", endpoint_type="async")
+    lifecycle, trial = begin(gateway)
+    fleet = Fleet.existing(lifecycle.site, "mine")
+    mine = fleet.of("async")
+    assert mine.ready()["id"] == "end_1"
+    for step in (mine.create, mine.delete, mine.unlisted):
+        with pytest.raises(NotApplicable, match=r"mine .*\(--endpoint\)"):
+            step()
+    with pytest.raises(NotApplicable, match=r"mine is no sync endpoint, it is async \(--endpoint\)"):
+        fleet.of("sync")
+    fleet.clean_up()
+    assert not gateway.deleted
+    assert not any(asked.startswith(("POST", "DELETE")) for asked in gateway.asked)
+    assert [one for one in events(trial.run.directory) if one["kind"] == "journal"] == []
+
+
+def test_an_endpoint_that_does_not_exist(begin) -> None:
+    lifecycle, _ = begin(Gateway(), endpoint="nobodys")
+    with pytest.raises(BadSettings, match="there is no endpoint called nobodys"):
+        Fleet.existing(lifecycle.site, "nobodys")
+
+
+def test_keep_leaves_it_in_the_journal(begin) -> None:
+    gateway = Gateway()
+    lifecycle, trial = begin(gateway)
+    trial.keep = True
+    lifecycle.ready()
+    with pytest.raises(NotApplicable, match="--keep leaves it"):
+        lifecycle.delete()
+    lifecycle.clean_up()
+    assert not gateway.deleted
+    assert [entry.name for entry in open_entries(events(trial.run.directory))] == [NAME]
+
+
+def test_all_are_requested_before_one_is_waited_for_and_deleted_before_one_is_seen_off(begin) -> None:
+    gateway = Gateway()
+    first, _ = begin(gateway)
+    fleet = Fleet.requested(first.site, KINDS.values())
+    assert [asked for asked in gateway.asked if asked.startswith("POST /v1/model-e")] == [
+        "POST /v1/model-endpoints"
+    ] * 3
+    for one, lifecycle in fleet.lifecycles.items():
+        gateway.endpoint |= {"name": lifecycle.name, "endpoint_type": one}
+        lifecycle.ready()
+    gateway.asked.clear()
+    fleet.dismiss()
+    assert [asked for asked in gateway.asked if not asked.startswith("GET")] == ["DELETE /v1/model-endpoints/end_1"] * 3
+
+
+def test_what_the_contract_does_not_know_is_not_asked_for(begin) -> None:
+    gateway = Gateway()
+    lifecycle, _ = begin(gateway, contract="documented")
+    fleet = Fleet.requested(lifecycle.site, KINDS.values())
+    assert set(fleet.lifecycles) == {"sync", "async"}
+    with pytest.raises(NotApplicable, match="the documented contract knows no streaming endpoints"):
+        fleet.of("streaming")
+
+
+def test_an_async_task_that_nobody_answers_is_waited_for_once(begin) -> None:
+    gateway = Gateway(endpoint_type="async")
+    gateway.replaced |= {
+        "POST /v1/async-tasks": lambda *_: (200, {"task_id": "t1"}),
+        "GET /v1/async-tasks/t1": lambda *_: (200, {"task_id": "t1", "status": "PENDING", "result": None}),
+    }
+    lifecycle, _ = begin(gateway, async_task_timeout=50)
+    tasks = AsyncTasks(lifecycle.sight)
+    for _ in range(2):
+        with pytest.raises(Unhealthy, match=r"is not over: not within 0\.5 s; its queue was not looked into") as caught:
+            tasks.answered()
+    assert caught.value.cause.evidence == ("task t1: after 0 s: status PENDING",)
+    assert gateway.asked.count("POST /v1/async-tasks") == 1
+
+
+@pytest.mark.parametrize(
+    ("depth", "said"),
+    [
+        (Depth(True, 3), "3 wait in its queue, and nobody takes them"),
+        (Depth(True, 0, 1), "a worker has taken 1 from its queue, and does not finish"),
+        (Depth(True, 0, 0), "no result has come to the gateway"),
+        (Depth(False), "its queue does not exist"),
+    ],
+)
+def test_what_the_depth_of_its_queue_says_of_a_task(depth: Depth, said: str) -> None:
+    assert said in where(depth)
+
+
+@pytest.mark.parametrize(
+    ("looks", "found"),
+    [
+        ([], None),
+        ([(0, -0.002), (1, 180), (2, 179), (3, 178.1)], None),  # by whoever found it missing
+        ([(0, 178), (0.5, 177.5), (1, 59.9), (1.5, 59.4)], 59.9),
+        ([(0, 46), (0.5, 60), (1, 59.5)], 60),
+        ([(0, 0.4), (0.5, -0.002), (1, 60)], None),  # it had gone: perhaps not by the cacher
+    ],
+)
+def test_a_key_is_written_anew_where_its_expiry_moves(looks: list[tuple[float, float]], found: float | None) -> None:
+    assert newly_written(looks) == found

@@ -71,7 +71,7 @@ class AsyncTasks:
         kube = site.kube
         return Cause(
             f"model_engine.async-unanswered/{self.sight.name}",
-            f"an async task of {self.sight.name} is not over: {story.line.partition(': ')[2]}; {_where(depth)}",
+            f"an async task of {self.sight.name} is not over: {story.line.partition(': ')[2]}; {where(depth)}",
             evidence=(
                 f"task {task_id}: {story.evidence[-1] if story.evidence else 'never looked at'}",
                 *([f"queue {self.sight.queue}: {depth}"] if depth else []),
@@ -109,7 +109,7 @@ class AsyncTasks:
         return found
 
 
-def _where(depth: Depth | None) -> str:
+def where(depth: Depth | None) -> str:
     """What the depth of the endpoint's queue says of a task that nobody answers."""
     if depth is None:
         return "its queue was not looked into"

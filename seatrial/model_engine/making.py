@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from seatrial.model_engine.belonging import another_deployment
 from seatrial.model_engine.client import Contract, ModelEngine, Object
 from seatrial.model_engine.kinds import Kind
 from seatrial.model_engine.ledger import Ledger
 from seatrial.model_engine.sight import Sight
-from seatrial.model_engine.site import Site, another_deployment, gateways_log
+from seatrial.model_engine.site import Site, gateways_log
 from seatrial.verdict import BadSettings, Cause, Refused, Unhealthy, Unreachable
 
 LONGEST_OWNER = 24
@@ -133,4 +134,4 @@ def _must_be_known(site: Site, known: Callable[[ModelEngine], bool]) -> None:
         site.trial.warn(f"not verified that gateway_url and the context belong together: {error}")
         return
     if not ours:
-        raise another_deployment(site, "what was just made through it, the context's own gateway does not know")
+        raise another_deployment(site.trial, "what was just made through it, the context's own gateway does not know")

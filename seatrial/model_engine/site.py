@@ -16,7 +16,6 @@ from seatrial.model_engine.depths import Queues
 from seatrial.model_engine.discovery import Release, discover
 from seatrial.target import Target
 from seatrial.trial import Trial
-from seatrial.verdict import BadSettings
 
 
 @dataclass
@@ -61,16 +60,16 @@ def release(trial: Trial, target: Target, kube: Kube | None) -> Release | None:
 
 
 @contextmanager
-def site(
-    trial: Trial, target: Target, engine: ModelEngine, kube: Kube | None, release: Release | None
-) -> Iterator[Site]:
-    """The site that `engine` is asked at."""
+def own_gateway(
+    trial: Trial, target: Target, kube: Kube | None, release: Release | None
+) -> Iterator[ModelEngine | None]:
+    """The gateway of the kubeconfig's context, where ``gateway_url`` names one that may be another's; else None."""
     if kube is None or release is None or trial.settings.gateway_url is None:
-        yield Site(trial, engine, kube, release)
+        yield None
         return
     own = replace(trial.settings, gateway_url=None)
     with gateway.reach(own, target, trial.record, kube, release) as http:
-        yield Site(trial, engine, kube, release, ModelEngine(http, trial.settings))
+        yield ModelEngine(http, trial.settings)
 
 
 @contextmanager
@@ -82,16 +81,6 @@ def opened(trial: Trial) -> Iterator[Site]:
         found = release(trial, target, kube)
         http = stack.enter_context(gateway.reach(trial.settings, target, trial.record, kube, found))
         yield Site(trial, ModelEngine(http, trial.settings), kube, found)
-
-
-def another_deployment(site: Site, why: str) -> BadSettings:
-    """What to raise when the gateway that was given does not belong to the cluster that was given."""
-    settings = site.trial.settings
-    return BadSettings(
-        f"the gateway at {settings.gateway_url} belongs to another deployment than the context's: {why}",
-        source=f"gateway_url: {settings.source('gateway_url')}",
-        do="correct one of the two, or leave GATEWAY_URL away: the suite finds the context's gateway itself",
-    )
 
 
 def gateways_log(site: Site) -> str:
