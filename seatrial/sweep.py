@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,8 @@ LONGEST = 120.0
 """Seconds for the removals of one run."""
 GONE_WITHIN = 15.0
 """Seconds until what goes with something that was removed must have gone."""
+FORGOTTEN_WITHIN = 20.0
+"""Seconds for which a product may list from memory what it has deleted."""
 ANSWERED = 120.0
 """Seconds after a run's last event: a create that was sent by then has come to an end."""
 
@@ -175,11 +177,15 @@ class _Sweep:
             settled = Settled()
             every = one.entries.values()
             self._settle(trial, settled, [entry for entry in every if "after" not in entry.how])
-            left = {entry.name for entry in settled.left}
             rest = [entry for entry in every if "after" in entry.how and not entry.how.get("owned")]
-            waiting = [entry for entry in rest if entry.how["after"] in left or entry.how["by"] in self.troubles]
+            known = self._still_known(rest, {entry.name for entry in settled.left})
+            waiting = [entry for entry in rest if entry.how["after"] in known or entry.how["by"] in self.troubles]
             settled.left |= dict.fromkeys(waiting, "what it belongs to could not be removed")
             self._settle(trial, settled, [entry for entry in rest if entry not in waiting])
+            if rest:  # what could not be proven gone, as it had left something, may be now
+                self._settle(
+                    trial, settled, [entry for entry in settled.left if entry.name not in known and entry not in rest]
+                )
             self._look_again(one, settled)
             self._look_for_what_pods_made(trial, one, settled)
             record.close()
@@ -194,6 +200,20 @@ class _Sweep:
 
     def _settle(self, trial: Trial, settled: Settled, entries: list[Entry]) -> None:
         cleanup.settle(trial, entries, self.systems.cleaners, settled, LONGEST)
+
+    def _still_known(self, rest: list[Entry], left: set[str]) -> set[str]:
+        """Those of `left` that something of `rest` belongs to and that their own finder still finds, for a while."""
+        of_them = [entry for entry in rest if entry.how["after"] in left]
+        finders = {entry.how["by"]: self.systems.finders[entry.how["by"]] for entry in of_them}
+        known = {entry.how["after"] for entry in of_them}
+
+        def unknown() -> None:
+            known.intersection_update(entry.name for entry in self._find(finders))
+            assert not known, "it is listed still"
+
+        with suppress(AssertionError):
+            self.trial.wait.until(unknown, FORGOTTEN_WITHIN, what="what is left forgotten", fixed=True)
+        return known
 
     def _look_again(self, one: Left, settled: Settled) -> None:
         """What belongs to something that was removed goes by itself: where nothing of it was asked for, it is left."""

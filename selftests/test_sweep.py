@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -129,6 +130,57 @@ def test_one_is_killed_one_is_ended_one_goes_on(slow: Sandbox, tmp_path: Path) -
 
     green(other)
     assert slow.left(other.run["run"]) == []
+
+
+def config_map(one: Sandbox, name: str, **metadata: dict[str, str]) -> None:
+    """In the endpoints' namespace."""
+    with one.kube() as kube:
+        path = f"/api/v1/namespaces/{one.up['endpoint_namespace']}/configmaps"
+        kube.post(path, json={"metadata": {"name": name, **metadata}}).raise_for_status()
+
+
+def pod(one: Sandbox, run: str, expires: datetime) -> str:
+    """A pod as one of our runs makes it, on a node that nobody serves."""
+    stamp = expires.strftime("%Y-%m-%dT%H:%M:%SZ")
+    labels = {"app.kubernetes.io/managed-by": "seatrial", "seatrial.dev/run": run}
+    metadata = {"name": f"seatrial-probe-{run}", "labels": labels, "annotations": {"seatrial.dev/expires": stamp}}
+    spec = {"nodeName": "nowhere", "terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "i"}]}
+    with one.kube() as kube:
+        path = f"/api/v1/namespaces/{one.up['namespace']}/pods"
+        kube.post(path, json={"metadata": metadata, "spec": spec}).raise_for_status()
+    return metadata["name"]
+
+
+def names(one: Sandbox, kind: str) -> set[str]:
+    with one.kube() as kube:
+        return {found["metadata"]["name"] for found in kube.get(f"/api/v1/{kind}").raise_for_status().json()["items"]}
+
+
+def test_by_names_and_labels_alone(slow: Sandbox) -> None:
+    """Expired ones, one of whom nobody can say anything, somebody else: from a machine without records."""
+    now = datetime.now(UTC)
+    old, fresh = new_id(now.timestamp() - 86_400), new_id()
+    for name, owner in (
+        ("left", f"seatrial-echo-sync-{old}"),
+        ("theirs", f"echo-{old}"),
+        ("new", f"seatrial-x-{fresh}"),
+    ):
+        config_map(slow, name, labels={"endpoint_name": owner})
+    expired, unknown = pod(slow, old, now - timedelta(hours=1)), pod(slow, fresh, now + timedelta(hours=1))
+    code, said = swept(slow)
+    assert code == 3, said
+    assert "expired\n" in said
+    assert {"left", "theirs", "new"} <= names(slow, "configmaps")
+    code, said = swept(slow, "--delete")
+    assert code == 0, said
+    assert names(slow, "configmaps") & {"left", "theirs", "new"} == {"theirs", "new"}
+    assert names(slow, "pods") & {expired, unknown} == {unknown}
+    code, said = swept(slow, "--run", fresh, "--delete")
+    assert (code, "nobody can say whether it is over; if it is: --force" in said) == (3, True), said
+    code, said = swept(slow, "--run", fresh, "--delete", "--force")
+    assert code == 0, said
+    assert names(slow, "configmaps") & {"left", "theirs", "new"} == {"theirs"}
+    assert unknown not in names(slow, "pods")
 
 
 @pytest.mark.prove

@@ -26,11 +26,10 @@ def endpoints(trial: Trial) -> Iterator[Entry]:
             name = str(one.get("name", ""))
             if run_in(name):
                 found = str(one.get("id", ""))
-                yield Entry(
-                    "endpoint",
-                    name,
-                    {"id": found, "answered": True, "type": instructions(Sight(site, name, found), found)},
-                )
+                how = {"id": found, "answered": True, "type": instructions(Sight(site, name, found), found)}
+                if expires := (one.get("metadata") or {}).get("seatrial_expires"):
+                    how["expires"] = expires
+                yield Entry("endpoint", name, how)
 
 
 def objects(trial: Trial) -> Iterator[Entry]:
