@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from sandboxes import Sandbox, at_once, judged, sandbox
 
+PASSWORD = "swordfish-of-the-cache"
 KINDS = ("pods", "secrets")
 UNDECLARED, REDIS = "images_are_from_expected_registries", "redis_answers_ping"
 NOT_YET = {"sqs_lists_queues", "sqs_queue_goes_round"}
@@ -67,10 +69,11 @@ def test_an_install_may_begin(empty: Sandbox, tmp_path: Path) -> None:
 
 
 def test_what_the_values_name_and_nobody_made(empty: Sandbox, tmp_path: Path) -> None:
+    address = empty.up["redis_url"].replace("//", f"//:{PASSWORD}@")
     own = {
         "secrets": {"kubernetesDatabaseSecretName": "nobody-made-it"},
         "imagePullSecrets": [{"name": "mirror"}],
-        "config": {"values": {"launch": {"endpoint_namespace": "nowhere"}}},
+        "config": {"values": {"launch": {"endpoint_namespace": "nowhere", "cache_redis_aws_url": address}}},
     }
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump(own))
@@ -82,7 +85,9 @@ def test_what_the_values_name_and_nobody_made(empty: Sandbox, tmp_path: Path) ->
     assert "the Secret nobody-made-it does not exist in namespace model-engine" in run.out
     assert run.verdicts["preflight/database_answers_select_1"] == "blocked"
     assert run.verdicts["preflight/vllm_image_is_pulled"] == "blocked"
-    assert run.verdicts[f"preflight/{REDIS}"] == "pass"
+    assert "the release gives a password to Redis at" in run.out
+    assert left(empty, run.run["run"]) == []
+    assert PASSWORD not in run.out + json.dumps(run.run) + json.dumps(run.events)
 
 
 def test_an_image_of_ours_and_images_from_elsewhere(empty: Sandbox, tmp_path: Path) -> None:
