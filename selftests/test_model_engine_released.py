@@ -115,6 +115,24 @@ def test_refused_creates(replay: Replay, bundle: str, name: str) -> None:
     replay(name)
 
 
+def test_the_cacher_keeps_images_at_hand(release: Release) -> None:
+    said = {line["message"] for line in log_of(release, "model-engine-cacher")}
+    made = {line["message"] for line in recordings.load("logs_healthy_cacher") if "Created image" in line["message"]}
+    assert made <= said
+    path = f"/apis/apps/v1/namespaces/{release.endpoints}/daemonsets"
+    caches = {one["metadata"]["name"]: one for one in release.kube("GET", path)["items"]}
+    assert {f"Created image cache daemonset {name}" for name in caches} == made
+    (pod,) = release.pods(release.endpoints, "app=launch-image-cache-cpu")  # no node fits the others
+    until(lambda: waiting_for_images(release, pod["metadata"]["name"]), WAIT)
+
+
+def waiting_for_images(release: Release, name: str) -> bool:
+    """Whether a pod of the endpoints' namespace has an image that nobody pushed."""
+    pod = release.kube("GET", f"/api/v1/namespaces/{release.endpoints}/pods/{name}")
+    states = [one["state"].get("waiting", {}) for one in pod["status"].get("containerStatuses", [])]
+    return any(state.get("reason") == "ImagePullBackOff" for state in states)
+
+
 def test_bundles_are_kept(replay: Replay, bundle: str) -> None:
     replay("bundle_get")
     recorded = recordings.load("bundle_create_ok_same_name_again")["response"]["body"]["model_bundle_id"]
@@ -342,6 +360,7 @@ class SimpleQueues:
         return list(self.client.list_queues(QueueNamePrefix=prefix).get("QueueUrls", []))
 
 
+@pytest.mark.prove
 def test_a_task_whose_endpoint_expires_it_is_not_done(release: Release, replay: Replay, bundle: str) -> None:
     scaler = f"/apis/apps/v1/namespaces/{release.namespace}/statefulsets/celery-autoscaler-sqs"
     release.kube("PATCH", scaler, {"spec": {"replicas": 0}})  # or it would have a worker there in time
@@ -372,6 +391,7 @@ def test_a_task_whose_endpoint_expires_it_is_not_done(release: Release, replay: 
     release.kube("PATCH", scaler, {"spec": {"replicas": 1}})
 
 
+@pytest.mark.prove
 def test_the_autoscaler_gives_an_endpoint_a_worker_once_a_task_waits(
     release: Release, replay: Replay, bundle: str
 ) -> None:
@@ -393,6 +413,7 @@ def endpoint_name(endpoint: Object) -> str:
     return f"launch-endpoint-id-{endpoint['id'].replace('_', '-')}"
 
 
+@pytest.mark.prove
 def test_sqs_denies(release: Release, replay: Replay, bundle: str) -> None:
     """The endpoint's queue cannot be made, or removed: the product says so."""
     create(replay, "e2e_sync_create", "before-it")  # the gateway makes the builder's queue if it has not seen it yet
@@ -438,6 +459,20 @@ def test_a_streaming_endpoint_from_create_to_delete(release: Release, replay: Re
     Replay(f"http://{pod['status']['podIP']}:5005", replay.user)("echo_stream")
     recorded = recordings.load("sync_task_on_streaming_endpoint")["request"]
     assert replay.ask(recorded | {"path": recorded["path"].replace("sync", "async")}).status == 400
+    time.sleep(CACHE)
+    listed(replay, endpoint["name"])
+    replay("delete_streaming")
+    until(lambda: not listed(replay, endpoint["name"]), WAIT)
+    replay("delete_streaming_list_after")
+
+
+@pytest.mark.prove
+def test_a_stream_without_a_worker_fails_in_its_first_event(release: Release, replay: Replay, bundle: str) -> None:
+    create(replay, "e2e_streaming_create", "streaming")
+    endpoint = serving(replay, "streaming")
+    recorded = recordings.load("streaming_task")["request"]
+    replay.now[recorded["path"].partition("=")[2]] = endpoint["id"]
+    (pod,) = release.pods(release.endpoints, f"endpoint_id={endpoint['id']}")
     # The worker is gone, its Service not yet.
     path = f"/apis/apps/v1/namespaces/{release.endpoints}/deployments/{endpoint['deployment_name']}"
     release.kube("PATCH", path, {"spec": {"replicas": 0}})
@@ -446,11 +481,6 @@ def test_a_streaming_endpoint_from_create_to_delete(release: Release, replay: Re
     until(lambda: not release.pods(release.endpoints, f"endpoint_id={endpoint['id']}"), WAIT)
     failed = replay.ask(recordings.load("streaming_task")["request"])
     assert (failed.status, "No healthy upstream" in failed.body) == (200, True)
-    time.sleep(CACHE)
-    listed(replay, endpoint["name"])
-    replay("delete_streaming")
-    until(lambda: not listed(replay, endpoint["name"]), WAIT)
-    replay("delete_streaming_list_after")
 
 
 def test_a_streaming_task_needs_a_streaming_endpoint(replay: Replay, bundle: str) -> None:
@@ -597,9 +627,16 @@ def test_redis_refuses(release: Release, replay: Replay, bundle: str) -> None:
         there = Replay(url, replay.user, replay.now)
         for name in ("redis_down_readyz", "redis_down_list", "redis_down_list_bogus_name", "redis_down_create"):
             there(name)
+    with release.copy_of("model-engine-cacher", change) as (name, _):
+        assert "ConnectionError: Error 111 connecting to 127.0.0.1:1. 111." in uncaught(release, name)
+
+
+@pytest.mark.prove
+def test_what_a_cacher_says_of_a_redis_that_it_cannot_use(release: Release, replay: Replay, bundle: str) -> None:
+    create(replay, "e2e_sync_create", "there-is-one")
+    serving(replay, "there-is-one")
     where = release.up["redis_url"].removeprefix("redis://").partition("/")[0]
     for cache, error in (
-        ("redis://127.0.0.1:1", "ConnectionError: Error 111 connecting to 127.0.0.1:1. 111."),
         ("redis://nowhere.invalid:6379", "ConnectionError: Error -2 connecting to nowhere.invalid:6379. -2."),
         (f"redis://:wrong@{where}", "AuthenticationError: AUTH <password> called without any password configured"),
     ):
@@ -689,7 +726,7 @@ def test_a_healthy_log_says_what_was_recorded(release: Release, replay: Replay, 
     wanted = {
         (line["level"], line["name"], pattern(line["message"]))
         for line in replay.translated(recordings.load(recording))
-        if any(name.strip("…") in line["name"] for name in names)
+        if any(name.strip("…") in line["name"] for name in names) and "Created image" not in line["message"]
     }
     lines = log_of(release, app)
     for level, name, message in wanted:
