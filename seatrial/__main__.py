@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seatrial import docs, doctor, options, rbac, summary, sweep
+from seatrial import docs, doctor, images, options, rbac, summary, sweep
 from seatrial.settings import Settings
 from seatrial.verdict import BadSettings
 
@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     told = "print the roles that a run needed, from its record"
     roles = _with_settings(commands.add_parser("rbac", help=told, description=told, allow_abbrev=False))
     roles.add_argument("--run", metavar="ID", help="not the latest")
+    told = "list every image that a run needs, for mirrors; before an install from --values"
+    _with_settings(commands.add_parser("images", help=told, description=told, allow_abbrev=False))
     told = "write docs/checks.md, docs/settings.md and docs/rbac.yaml"
     commands.add_parser("docs", help=told, description=told)
     told = "show what runs have left, and remove it with --delete: what is expired, or all of one run"
@@ -53,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         if given.command == "summary":
             print(summary.read(Path(given.run) if "/" in given.run else Path(".seatrial", given.run)))
             return 0
+        if given.command == "images":
+            return images.listed(vars(given), os.environ, Path.cwd())
         if given.command == "sweep":
             wanted = sweep.Wanted(given.run, given.delete, given.force)
             return sweep.sweep(wanted, vars(given), os.environ, Path.cwd())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seatrial import rbac
 from seatrial.checks import Check
-from seatrial.model_engine.rights import RIGHTS
+from seatrial.model_engine.rights import BY_SETTING, RIGHTS
 from seatrial.permissions import Place, wanted
 from seatrial.rbac import Used
 from seatrial.runbook import DELIVERED, STEPS
@@ -90,7 +90,7 @@ def page() -> str:
 def roles() -> str:
     """What a run of everything needs, in the namespaces that the chart's documentation has."""
     places = {Place.RELEASE: "model-engine", Place.ENDPOINTS: "model-engine-endpoints", Place.CLUSTER: ""}
-    rights = {Used.of(one.asked) for one in wanted(RIGHTS, RIGHTS, places)}
+    rights = {Used.of(one.asked) for one in wanted(RIGHTS, RIGHTS.keys() - BY_SETTING, places)}
     what = "What a full run needs; python -m seatrial rbac prints what one of yours did. Put in your own namespaces."
     return rbac.roles(rights, bound_in=places[Place.RELEASE], what=what)
 

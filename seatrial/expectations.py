@@ -6,7 +6,7 @@ Declared and absent is *fail*; what nobody declared and the target shows no sign
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,14 @@ class Expected:
 
 
 NOTHING = Expected()
+_ALLOCATABLE = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
+"""The resource that a node's device plug-in offers."""
+
+
+def offered(nodes: Iterable[Mapping[str, Any]], vendor: str) -> int:
+    """How many GPUs of a vendor the nodes have to give, taken or not."""
+    every = (one.get("status", {}).get("allocatable") or {} for one in nodes)
+    return sum(int(one.get(_ALLOCATABLE[vendor], 0)) for one in every)
 
 
 def expected(value: Any, _base: Path) -> Expected:
@@ -113,6 +121,11 @@ class Scope:
         """Whether a phase, cloud or vendor must be there."""
         gpu = self.expect.gpu
         return name in self.markers or name == self.expect.cloud or bool(gpu and gpu.at_least and gpu.vendor == name)
+
+    @property
+    def clouds(self) -> list[str]:
+        """The clouds that the release must be on."""
+        return [one for one in CLOUDS if self.declares(one)]
 
     def require_cloud(self, wanted: str, found: str, where: str) -> None:
         """Return if the release is on the cloud that a check is about (one of `CLOUDS`).

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from seatrial.kube import Kube, NotFound
 from seatrial.resources import NETWORK_POLICIES, Resource
+from seatrial.selectors import matches
 from seatrial.verdict import Refused, Unreachable
 
 OTHERS = (
@@ -49,23 +49,5 @@ def _of(kube: Kube, namespace: str, direction: str, labels: Mapping[str, str] | 
     for one in policies:
         spec = one.get("spec") or {}
         types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if "egress" in spec else [])]
-        if direction in types and (labels is None or _selects(spec.get("podSelector") or {}, labels)):
+        if direction in types and (labels is None or matches(spec.get("podSelector") or {}, labels)):
             yield one["metadata"]["name"]
-
-
-def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector takes a pod; an expression that we do not know is taken to."""
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    for one in selector.get("matchExpressions") or ():
-        here, values = labels.get(one["key"]), one.get("values") or ()
-        match one["operator"]:
-            case "In" if here not in values:
-                return False
-            case "NotIn" if here in values:
-                return False
-            case "Exists" if here is None:
-                return False
-            case "DoesNotExist" if here is not None:
-                return False
-    return True

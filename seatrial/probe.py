@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial import ours
+from seatrial.adoption import refuse_adopted
 from seatrial.health import pod_trouble
 from seatrial.kube import ApiError, Forbidden, Kube, NotFound, Object
 from seatrial.payloads import ROOT, overlaid, payload
@@ -109,6 +110,7 @@ class Prober:
         if always_pull:
             manifest["spec"]["containers"][0]["imagePullPolicy"] = "Always"
         try:
+            self._refuse_adopted(manifest, place)
             made = self._create(manifest, place)
         except BaseException:
             if kept:
@@ -134,6 +136,12 @@ class Prober:
             "stringData": {key: one.reveal() for key, one in secrets.items()},
         }
         return ours.create(self.kube, self.trial, SECRETS, manifest)
+
+    def _refuse_adopted(self, manifest: Object, place: Place) -> None:
+        """Labels that a user gave our pod must not make it one of the product's."""
+        if labels := manifest["metadata"].get("labels"):
+            source = self.trial.settings.source("overlays")
+            refuse_adopted(self.kube, place.namespace, {**labels, **ours.labels(self.trial.run)}, source=source)
 
     def _create(self, manifest: Object, place: Place) -> Object:
         try:

@@ -22,12 +22,17 @@ Document = dict[str, Any]
 
 @contextmanager
 def runner(
-    sandbox: Sandbox, path: Path, keep: Callable[[Document], bool] = lambda document: True
+    sandbox: Sandbox, path: Path, keep: Callable[[Document], bool] = lambda document: True, without: str = ""
 ) -> Iterator[dict[str, str]]:
-    """The environment of a run with the roles of docs/rbac.yaml that `keep` lets through; its kubeconfig is `path`."""
+    """The environment of a run with the roles of docs/rbac.yaml that `keep` lets through; its kubeconfig is `path`.
+
+    `without`: a resource that no rule is for.
+    """
     namespace = sandbox.up["namespace"]
     accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     documents = [one for one in yaml.safe_load_all(RBAC.read_text()) if keep(one)]
+    for rule in [rule for one in documents for rule in one.get("rules") or ()]:
+        rule["resources"] = [one for one in rule["resources"] if one != without] or ["nothing"]
     made = []
     with sandbox.kube() as kube:
         try:

@@ -9,12 +9,13 @@ import pytest
 from api_server import Api
 from dummies import Suite
 
-from seatrial.adoption import refuse_adopted, selects
+from seatrial.adoption import refuse_adopted
 from seatrial.expectations import Expected, Gpus, Scope, expected
 from seatrial.kube import Kube
 from seatrial.record import Record
 from seatrial.resources import DEPLOYMENTS, NAMESPACES, SERVICES
 from seatrial.run import Run
+from seatrial.selectors import matches
 from seatrial.verdict import BadSettings, NotApplicable
 
 NOWHERE = Path()
@@ -126,5 +127,5 @@ def test_labels_that_make_our_pod_somebody_elses_are_refused(kube: Kube) -> None
     ],
 )
 def test_selectors(term: dict, labels: dict, holds: bool) -> None:
-    assert selects({"matchExpressions": [term]}, labels) is holds
-    assert not selects({}, labels)
+    assert matches({"matchExpressions": [term]}, labels) is holds
+    assert matches({}, labels)

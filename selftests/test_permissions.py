@@ -164,9 +164,11 @@ def of_the_table(one: Sandbox) -> set[Used]:
     return {Used.of(each.asked) for each in wanted(RIGHTS, RIGHTS, places)}
 
 
+@pytest.mark.prove
+@pytest.mark.timeout(400)
 def test_a_run_with_exactly_the_written_rights_is_green(released: Sandbox, tmp_path: Path) -> None:
     with runner(released, tmp_path / "kubeconfig") as environment:
-        run = judged(tmp_path / "run", **environment)
+        run = judged(tmp_path / "run", timeout=300, **environment)
     assert run.code == 0, run.out
     assert run.verdicts["preflight/permissions"] == "pass"
     assert "right missing" not in run.out
@@ -189,3 +191,16 @@ def test_rights_in_the_releases_namespace_only(released: Sandbox, tmp_path: Path
     assert 'the rule {apiGroups: ["apps"], resources: ["deployments"], verbs: ["list"]} is missing' in run.out
     assert "right missing: " in run.out.partition("tests/")[0]
     assert released.left(run.run["run"]) == []
+
+
+def test_no_right_to_read_secrets(released: Sandbox, tmp_path: Path) -> None:
+    """What helm knows is unknown then, and what a Secret holds; all else is judged."""
+    with runner(released, tmp_path / "kubeconfig", without="secrets") as environment:
+        run = judged(tmp_path / "run", "-m", "preflight or infra or control_plane", **environment)
+    bad = {name: verdict for name, verdict in run.verdicts.items() if verdict not in ("pass", "not applicable")}
+    assert bad == {
+        "preflight/permissions": "error (permission)",
+        "preflight/named_secrets_exist": "error (permission)",
+    }, run.out
+    assert 'resources: ["secrets"]' in run.out
+    assert rbac.used(events(Path(run.run["record"]))) - of_the_table(released) == set()

@@ -14,6 +14,7 @@ from verdicts import CHECKS, NOT_OF_THIS
 from seatrial import docs
 
 READ = {"permissions", "namespaces_exist", "named_secrets_exist", "images_are_from_expected_registries"}
+READ |= {"target_is_as_declared"}
 CONTROL_PLANE = {"healthz", "endpoints_are_listed", "no_credentials_no_entry"}
 INFRA = {check.id.partition("/")[2] for check in docs.checks() if check.phase == "infra"}
 INFRA_WRITES = {"cacher_redis_lets_it_in"}

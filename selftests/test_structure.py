@@ -52,7 +52,11 @@ def test_the_folders_of_the_sandbox_meet_only_in_up() -> None:
 def test_the_core_knows_no_product() -> None:
     """Only the command line beside pytest's does: the doctor shows what discovery finds, the pages what it needs."""
     core = [(path, name) for path, name in imports("seatrial") if "model_engine" not in path.parts]
-    assert {path.name for path, name in core if name.startswith("seatrial.model_engine")} == {"docs.py", "doctor.py"}
+    assert {path.name for path, name in core if name.startswith("seatrial.model_engine")} == {
+        "docs.py",
+        "doctor.py",
+        "images.py",
+    }
 
 
 def test_collecting_imports_no_sdk() -> None:

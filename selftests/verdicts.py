@@ -13,6 +13,7 @@ CHECKS = len(list(docs.checks()))
 NOT_OF_THIS = {
     "infra/embedded_kubeconfig_is_valid",
     "preflight/images_are_from_expected_registries",
+    "preflight/target_is_as_declared",
     "preflight/redis_broker_answers_ping",
 }
 """Not applicable to a release of the other contract, with the other broker, or where nobody declares anything."""

@@ -19,6 +19,22 @@ def test_permissions(permissions: Permissions) -> None:
     assert permissions.require() > 0, "no right was asked for"
 
 
+def test_target_is_as_declared(ground: Ground) -> None:
+    """The target is what the run declares: the cloud, the product, and as many GPUs.
+
+    Runbook: beyond R0
+    Hint: expect in the settings declares, and -m with a cloud; correct that, or the context.
+    """
+    expect, scope = ground.trial.settings.expect, ground.trial.scope
+    gpus = expect.gpu if expect.gpu and expect.gpu.at_least else None
+    if not (scope.clouds or gpus or expect.products):
+        raise NotApplicable("expect names no cloud, product or GPUs, and -m no cloud")
+    for cloud in scope.clouds:
+        scope.require_cloud(cloud, ground.configuration.cloud, ground.configuration.source)
+    assert not expect.products or ground.release, f"declared {', '.join(expect.products)}, and there is no release"
+    assert not gpus or ground.gpus(gpus.vendor) >= gpus.at_least, f"declared {gpus}, found {ground.gpus(gpus.vendor)}"
+
+
 def test_namespaces_exist(ground: Ground) -> None:
     """The namespaces of the release and of its endpoints exist.
 

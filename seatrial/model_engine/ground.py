@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from seatrial.expectations import offered
 from seatrial.kube import Kube, NotFound
 from seatrial.local_probe import LocalProber
 from seatrial.model_engine import places
 from seatrial.model_engine.configuration import Configuration
 from seatrial.model_engine.discovery import NoRelease, Release, discover
 from seatrial.probe import Place, Prober, missing_secret
-from seatrial.resources import NAMESPACES, SECRETS, SERVICE_ACCOUNTS
+from seatrial.resources import NAMESPACES, NODES, SECRETS, SERVICE_ACCOUNTS
 from seatrial.settings import how_to_give
 from seatrial.target import Target
 from seatrial.trial import Trial
@@ -79,6 +80,12 @@ class Ground:
         if not self._has_account(self.namespace, account):
             raise NotApplicable(f"{BEFORE}: the service account {account} is not there, and the chart makes it")
         return replace(place, service_account=account, note="")
+
+    def gpus(self, vendor: str) -> int:
+        """How many GPUs of a vendor the cluster's nodes offer."""
+        if self.kube is None:
+            raise NotApplicable("nodes are seen in the cluster alone")
+        return offered(self.kube.list(NODES), vendor)
 
     def secrets(self) -> Iterator[tuple[str, str, str, str]]:
         """Every Secret that is named: namespace, name, key ("" for any), and what names it."""

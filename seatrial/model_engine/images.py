@@ -14,6 +14,12 @@ from seatrial.settings import how_to_give
 from seatrial.verdict import BadSettings, Cause, NotApplicable, Unhealthy
 
 PARTS = ("vllm", "gateway", "builder", "forwarder")
+NEEDED = {
+    "gateway": "the release's gateway",
+    "builder": "the release's builder",
+    "forwarder": "beside the worker in every endpoint",
+    "vllm": "LLM endpoints",
+}
 _FRAMEWORKS = "-inference-framework-latest-config"
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com")
 PUBLIC_ECR = "public.ecr.aws"
@@ -132,6 +138,34 @@ def everywhere(ground: Ground) -> dict[str, str]:
                 found.setdefault(one["image"], f"endpoint {pod['metadata']['labels'].get('endpoint_name', '')}")
     probe = ground.trial.settings.probe_image
     return found | ({probe: "our probes"} if probe else {})
+
+
+def reasons(ground: Ground) -> tuple[dict[str, list[str]], list[str]]:
+    """What a run needs each image for, by image; and a line for each image that nothing says the name of."""
+    found: dict[str, list[str]] = {}
+    unknown = []
+    for part, why in NEEDED.items():
+        try:
+            found.setdefault(needed(ground, part)[0], []).append(why)
+        except (BadSettings, AssertionError) as error:
+            unknown.append(str(error))
+    for name, workload in (ground.release.components if ground.release else {}).items():
+        spec = workload["spec"]["template"]["spec"]
+        for one in [*spec["containers"], *(spec.get("initContainers") or ())]:
+            found.setdefault(one["image"], []).append(f"the release's {name}")
+    settings = ground.trial.settings
+    if settings.model_engine_image_repository and settings.model_engine_image_tag:
+        echo = f"{settings.model_engine_image_repository}:{settings.model_engine_image_tag}"
+        found.setdefault(echo, []).append("our echo endpoints")
+    else:
+        unknown.append("nothing says which image our echo endpoints run: model_engine_image_repository and its tag")
+    if settings.probe_image:
+        found.setdefault(settings.probe_image, []).append("our probe pods")
+    else:
+        for uses in found.values():
+            if NEEDED["gateway"] in uses:
+                uses.append("our probe pods")
+    return found, unknown
 
 
 def elsewhere(images: Iterable[str], registries: Iterable[str]) -> list[str]:

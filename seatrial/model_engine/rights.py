@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from seatrial.adoption import SELECTING
+from seatrial.model_engine.configuration import look
 from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.objects import KINDS
 from seatrial.permissions import Place, Right, Table
+from seatrial.probe import POD
 from seatrial.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -15,6 +18,7 @@ from seatrial.resources import (
     LEASES,
     NAMESPACES,
     NETWORK_POLICIES,
+    NODES,
     PODS,
     SECRETS,
     SERVICE_ACCOUNTS,
@@ -94,6 +98,8 @@ RIGHTS: Table = {
         Right("create delete", SECRETS, without="addresses with passwords that you give cannot be asked from a pod"),
         Right("list", NETWORK_POLICIES, without="a time-out of a probe cannot be judged"),
     ),
+    "overlays": tuple(Right("list", one, place) for place in (Place.RELEASE, Place.ENDPOINTS) for one in SELECTING),
+    "expect.gpu": (Right("list", NODES, Place.CLUSTER),),
     "vllm_image": _probe(Place.ENDPOINTS),
     "forwarder_image": _probe(Place.ENDPOINTS),
     "preflight/named_secrets_exist": (Right("get", SECRETS), Right("get", SECRETS, Place.ENDPOINTS)),
@@ -113,11 +119,17 @@ RIGHTS: Table = {
 }
 """Read by `seatrial.permissions`: before each run, for ``preflight/permissions``, and for docs/rbac.yaml."""
 
+BY_SETTING = frozenset({"overlays", "expect.gpu"})
+"""Needed only by who sets something: labels for our pods, a number of GPUs."""
+
 
 def needs(trial: Trial, target: Target) -> frozenset[str]:
     """What the selected checks need; a port-forward only where nothing else leads to the gateway."""
     forwarded = "gateway" in trial.needs and trial.settings.gateway_url is None and not target.in_cluster
-    return trial.needs | ({"forward"} if forwarded else set()) | ({"lease"} if trial.writes else set())
+    gpus = "preflight/target_is_as_declared" in trial.needs and trial.settings.expect.gpu
+    labels = "probes" in trial.needs and look(trial.settings.overlays, f"{POD}.metadata.labels")
+    also = {"overlays": labels, "forward": forwarded, "lease": trial.writes, "expect.gpu": gpus and gpus.at_least}
+    return trial.needs | {name for name, needed in also.items() if needed}
 
 
 def namespaces(settings: Settings, target: Target, release: Release | None) -> dict[Place, str]:
