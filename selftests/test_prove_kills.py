@@ -120,8 +120,8 @@ class Moment:
             send(run.process.pid, self.number)
 
 
-@pytest.mark.parametrize("nth", range(1, TIMES + 1))
 @pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("nth", range(1, TIMES + 1))
 def test_ended_at_a_random_moment(scene: Scene, tmp_path: Path, name: str, nth: int) -> None:
     with proven(f"ended/{name}/{nth}") as result:
         kind = nth % len(WORKERS)
