@@ -472,6 +472,8 @@ def test_an_async_task_that_nobody_answers_is_waited_for_once(begin) -> None:
         (Depth(True, 3), "3 wait in its queue, and nobody takes them"),
         (Depth(True, 0, 1), "a worker has taken 1 from its queue, and does not finish"),
         (Depth(True, 0, 0), "no result has come to the gateway"),
+        (Depth(True, 2, databases=(0,)), "its gateway puts tasks into database 0, where 2 wait"),
+        (Depth(True, 2, databases=(3,)), "2 wait in its queue, and nobody takes them"),
         (Depth(False), "its queue does not exist"),
     ],
 )

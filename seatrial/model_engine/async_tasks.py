@@ -11,7 +11,7 @@ from typing import Any
 from seatrial.health import pod_family
 from seatrial.kube import NotFound
 from seatrial.logs import lines
-from seatrial.model_engine.depths import Depth, Queues
+from seatrial.model_engine.depths import PUT, TAKEN, Depth, Queues
 from seatrial.model_engine.health import endpoint as endpoint_health
 from seatrial.model_engine.sight import Sight
 from seatrial.model_engine.tasks import Task, task
@@ -103,8 +103,9 @@ class AsyncTasks:
                 for container in (FORWARDER, WORKER):
                     with contextlib.suppress(NotFound):
                         text = site.kube.logs(pod["metadata"]["name"], site.namespace, container=container, tail=50)
-                        errors = [str(one) for one in lines(text) if one.level == "ERROR" and one.name != "asyncio"]
-                        said = errors[-2:] or text.strip().splitlines()[-1:]
+                        every = list(lines(text))
+                        errors = [str(one) for one in every if one.level == "ERROR" and one.name != "asyncio"]
+                        said = errors[-2:] or [str(one) for one in every[-1:]] or text.strip().splitlines()[-1:]
                         found += [f"{pod_family(pod)}, container {container}: {one[:300]}" for one in said]
         return found
 
@@ -115,6 +116,11 @@ def where(depth: Depth | None) -> str:
         return "its queue was not looked into"
     if not depth.exists:
         return "its queue does not exist"
+    if depth.databases == (PUT,):
+        return (
+            f"the released product cannot do async with Redis for a broker: its gateway puts tasks into database {PUT}"
+            f", where {depth.waiting} wait, its forwarders take them from {TAKEN}"
+        )
     if depth.waiting:
         return f"{depth.waiting} wait in its queue, and nobody takes them"
     if depth.taken:

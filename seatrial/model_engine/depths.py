@@ -20,23 +20,30 @@ EVERY = 2.0
 """Seconds between two looks of a pod of ours."""
 FORGOTTEN = 75.0
 """Seconds for which SQS may still show a queue that was deleted (60 by its documentation)."""
-REDIS_DATABASES = (0, 3)
-"""Where the product has its lists: the gateway writes to the one, forwarders may read from the other."""
+PUT, TAKEN = 0, 3
+"""The databases of a Redis broker that the released gateway puts async tasks into, and that forwarders take them from:
+not the same, unless the image is patched."""
+REDIS_DATABASES = (PUT, TAKEN)
 
 
 @dataclass(frozen=True)
 class Depth:
-    """What is in a queue: `waiting` for somebody to take it, and `taken` by somebody and not done; None: unknown."""
+    """What is in a queue: `waiting` for somebody to take it, and `taken` by somebody and not done; None: unknown.
+
+    `databases`: in which of Redis something waits.
+    """
 
     exists: bool
     waiting: int = 0
     taken: int | None = None
+    databases: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         if not self.exists:
             return "the queue does not exist"
         taken = "" if self.taken is None else f", {self.taken} taken and not done"
-        return f"{self.waiting} waiting{taken}"
+        where = f" in Redis database {', '.join(map(str, self.databases))}" if self.databases else ""
+        return f"{self.waiting} waiting{where}{taken}"
 
 
 @dataclass
@@ -152,8 +159,8 @@ class Watch:
             )
         if self.broker == SQS:
             return Depth(line["exists"], line.get("waiting", 0), line.get("taken", 0))
-        waiting = sum(one for one in line["replies"] if isinstance(one, int))
-        return Depth(True, waiting)
+        lengths = dict(zip(REDIS_DATABASES, line["replies"][1::2], strict=True))
+        return Depth(True, sum(lengths.values()), databases=tuple(db for db, length in lengths.items() if length))
 
     def _left(self, depth: Depth) -> Cause:
         return Cause(

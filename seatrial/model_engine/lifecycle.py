@@ -16,7 +16,7 @@ from seatrial.model_engine.reasons import Reasons
 from seatrial.model_engine.sight import Sight
 from seatrial.model_engine.site import Site, gateways_log
 from seatrial.steps import needed, step, tried
-from seatrial.verdict import BadSettings, Cause, NotApplicable, Unhealthy
+from seatrial.verdict import BadSettings, Blocked, Cause, NotApplicable, Unhealthy
 
 BUILT_LATE = 60.0
 """Seconds that an endpoint which is to be deleted gets to be built first, where nobody waited for it."""
@@ -42,7 +42,7 @@ class Lifecycle:
 
     def __post_init__(self) -> None:
         self._ledger = Ledger(Sight(self.site, self.name))
-        self._reasons = Reasons(self.sight)
+        self._reasons = Reasons(self.sight, self.kind)
 
     @step
     def create(self) -> Made:
@@ -132,6 +132,8 @@ class Lifecycle:
             lambda: self.sight.objects.gone(self.sight.id), 15, what=what, since=self._deleted
         )
         if not self.sight.objects_seen and not self._ledger.how.get("unbuilt"):
+            if failed := terminal(self.sight.newest):
+                raise Blocked(self._reasons.of_failed_build(failed))  # nothing was made, so nothing can be left
             raise BadSettings(
                 f"none of the objects of {self.name} was seen in namespace {self.site.namespace} before its delete, "
                 "so that nobody can say whether one is left",
