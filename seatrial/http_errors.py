@@ -71,6 +71,10 @@ _TROUBLES = {
 """The last part of a cause's key: what follows "the gateway at …", and what the operator can do."""
 
 
+class Answered(Unhealthy):
+    """The product did answer, with a status from 500 on, and its log says why."""
+
+
 class Product(NamedTuple):
     """Who is called, as messages name it; `source` of the address, `seen_from` where we stand."""
 

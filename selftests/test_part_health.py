@@ -96,6 +96,16 @@ def test_a_gateway_that_hangs_is_only_suspected_of_redis(logged: Logged, release
     assert (cause.key, cause.certain) == (f"redis.noauth/{REDIS}", False)
 
 
+def test_a_gateway_that_hangs_while_the_builder_knows_why(logged: Logged, release: Release) -> None:
+    error = "redis.exceptions.AuthenticationError: Authentication required."
+    failed = line("Task build_endpoint[1] raised unexpected: …", "celery.app.trace", "ERROR", f"{TRACE}{error}")
+    logged.say("builder", failed)
+    cause = gateway.hangs(logged.kube, release)
+    assert (cause.key, cause.certain) == (f"redis.noauth/{REDIS}", True)
+    logged.say("builder", failed, line("Task build_endpoint[2] succeeded in 1s", "celery.app.trace"))
+    assert not gateway.hangs(logged.kube, release).certain
+
+
 # -- builder -------------------------------------------------------------------------------------------------------
 
 

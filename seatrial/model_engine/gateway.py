@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from seatrial.forward import Forward
 from seatrial.http import Answer, Http
+from seatrial.http_errors import Answered
 from seatrial.kube import Kube
 from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.health import gateway as gateway_health
@@ -85,7 +86,7 @@ def _http(
                 if answer is None:
                     _hangs(http, kube, release)
                 elif cause := gateway_health.failed(kube, release, _request_id(answer)):
-                    raise Unhealthy(cause)
+                    raise Answered(cause)
         finally:
             suspecting = False
 

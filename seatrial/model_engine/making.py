@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from seatrial.http_errors import Answered
 from seatrial.model_engine.belonging import another_deployment
 from seatrial.model_engine.client import Contract, ModelEngine, Object
 from seatrial.model_engine.kinds import Kind
@@ -80,6 +81,9 @@ def _ask(kind: Kind, ledger: Ledger, bundle: str) -> Made | None:
         task = sight.site.engine.create_endpoint(sight.name, kind.name, trial, bundle)
     except Refused:
         ledger.settle("never made")
+        raise
+    except Answered:
+        ledger.write(answered=True)
         raise
     except Unhealthy as lost:
         if lost.cause.key in _NEVER_SENT:

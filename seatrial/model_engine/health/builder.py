@@ -12,11 +12,12 @@ from seatrial.model_engine.health import broker, redis, words, workload
 from seatrial.model_engine.health.words import Said
 from seatrial.verdict import Cause
 
-CONSUMER = "celery.worker.consumer.consumer"
+CONSUMER, TRACE = "celery.worker.consumer.consumer", "celery.app.trace"
+_GOOD_END = re.compile(r"^Task \S+ succeeded")
 _GOOD = (
     ("celery.apps.worker", re.compile(r"^\S+ ready\.")),
     ("celery.worker.strategy", re.compile(r"^Task \S+ received")),
-    ("celery.app.trace", re.compile(r"^Task \S+ (succeeded|raised|retry)")),
+    (TRACE, re.compile(r"^Task \S+ (succeeded|raised|retry)")),
 )
 _BAD = (
     (CONSUMER, re.compile(r"Cannot connect to ")),
@@ -81,6 +82,18 @@ def failed(kube: Kube, release: Release, said: Said, task: str) -> Cause | None:
         own.append(line)
         if f"[{task}] raised unexpected" in line.message or f"[{task}] raised" in line.message:
             return _raised(kube, release, said, line, own)
+    return None
+
+
+def without_redis(kube: Kube, release: Release) -> Cause | None:
+    """What Redis answers to the builder, if its newest build failed by that; it writes what it has built there."""
+    if "builder" not in release.components:
+        return None
+    for one in words.said(kube, release, "builder"):
+        ends = [line for line in one.lines if line.name == TRACE]
+        if ends and not _GOOD_END.search(ends[-1].message) and redis.is_of(ends[-1].exc_info):
+            quoted = (one.where, ends[-1].exception or ends[-1].first)
+            return redis.told(ends[-1].exc_info, redis.cache(kube, release), quoted, one.look(kube))
     return None
 
 

@@ -49,7 +49,7 @@ SIGNS = (
     Sign(
         "refused",
         ("Connect call failed", "ConnectionRefusedError", "Connection refused"),
-        "the database refuses connections",
+        "the database at {at} refuses connections",
         "see whether it runs, and whether host and port in the database Secret are right",
     ),
     Sign(
@@ -67,7 +67,7 @@ SIGNS = (
     Sign(
         "timeout",
         ("TimeoutError",),
-        "the database does not answer",
+        "the database at {at} does not answer",
         "see whether a firewall, security group or NetworkPolicy drops the way there",
     ),
 )

@@ -6,7 +6,7 @@ import ast
 
 from seatrial.kube import Kube
 from seatrial.model_engine.discovery import Release
-from seatrial.model_engine.health import broker, cacher, redis, words, workload
+from seatrial.model_engine.health import broker, builder, cacher, redis, words, workload
 from seatrial.model_engine.health.signs import LONGEST, ending
 from seatrial.verdict import Cause
 
@@ -46,11 +46,11 @@ def failed(kube: Kube, release: Release, request_id: str) -> Cause | None:
 def hangs(kube: Kube, release: Release) -> Cause:
     """Why a request is not answered while /healthz is: a fresh gateway waits for a Redis that wants a password.
 
-    Certain where the cacher says so, too; else only suggested: the gateway itself says nothing.
+    Certain where the cacher or the builder says so; else only suggested: the gateway itself says nothing.
     """
-    cause = cacher.trouble(kube, release) if "cacher" in release.components else None
-    if cause and cause.key.startswith("redis."):
-        return cause
+    for cause in (cacher.trouble(kube, release), builder.without_redis(kube, release)):
+        if cause and cause.key.startswith("redis."):
+            return cause
     at = redis.cache(kube, release)
     return Cause(
         f"redis.noauth/{at}",
