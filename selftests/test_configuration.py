@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatrial.mask import masked
+from seatrial.model_engine import images
 from seatrial.model_engine.configuration import Configuration, Redis
 
 
@@ -73,3 +74,33 @@ def test_what_the_values_say() -> None:
     assert found.pull_secrets == ("mirror", "other")
     assert found.builder_queue == "model-engine-blue-service-builder"
     assert found.endpoint_service_account == "model-engine-blue"
+
+
+@pytest.mark.parametrize(
+    ("image", "doubt"),
+    [
+        ("public.ecr.aws/vendor/model-engine:1", "the public ECR"),
+        ("210987654321.dkr.ecr.us-west-2.amazonaws.com/vllm:1", "the ECR of another account"),
+        ("123456789012.dkr.ecr.us-west-2.amazonaws.com/vllm:1", ""),
+        ("registry.example/vllm:1", ""),
+    ],
+)
+def test_a_registry_that_is_not_the_users_own(image: str, doubt: str) -> None:
+    assert images.foreign(image, "123456789012").startswith(doubt)
+    assert bool(images.foreign(image, "123456789012")) == bool(doubt)
+
+
+def test_images_from_elsewhere() -> None:
+    found = [
+        "nginx:1",
+        "vendor/app",
+        "registry.example/a/b:1",
+        "registry.example:5000/a/b:1",
+        "registry.example.org/a:1",
+    ]
+    assert images.elsewhere(found, ["registry.example"]) == sorted(set(found) - {"registry.example/a/b:1"})
+    assert images.elsewhere(found, ["docker.io/library", "registry.example/a/"]) == [
+        "registry.example.org/a:1",
+        "registry.example:5000/a/b:1",
+        "vendor/app",
+    ]

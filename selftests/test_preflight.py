@@ -100,11 +100,11 @@ def test_an_image_of_ours_and_images_from_elsewhere(empty: Sandbox, tmp_path: Pa
 
 
 def test_a_policy_that_may_stop_the_probe_alone(empty: Sandbox, tmp_path: Path) -> None:
-    lets = {"podSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["model-engine"]}]}}
+    lets = {"podSelector": {"matchExpressions": [{"key": "role", "operator": "NotIn", "values": ["probe"]}]}}
     policy = {"metadata": {"name": "deny"}, "spec": {**lets, "policyTypes": ["Egress"], "egress": []}}
     path = f"/apis/networking.k8s.io/v1/namespaces/{empty.up['namespace']}/networkpolicies"
     judge = partial(judged, timeout=60, **empty.environment())
-    labelled = "overlays={probe/pod: {metadata: {labels: {app: model-engine}}}}"
+    labelled = "overlays={probe/pod: {metadata: {labels: {role: probe}}}}"
     with empty.kube() as kube:
         kube.post(path, json=policy).raise_for_status()
         stopped, let = at_once(
@@ -115,6 +115,19 @@ def test_a_policy_that_may_stop_the_probe_alone(empty: Sandbox, tmp_path: Path) 
     assert stopped.verdicts == {f"preflight/{REDIS}": "error (unreachable)"}, stopped.out
     assert "perhaps only the probe is blocked, by the policy model-engine/deny" in stopped.out
     assert let.code == 0, let.out
+
+
+def test_labels_that_a_service_selects(empty: Sandbox, tmp_path: Path) -> None:
+    service = {"metadata": {"name": "frontend"}, "spec": {"selector": {"app": "frontend"}, "ports": [{"port": 80}]}}
+    path = f"/api/v1/namespaces/{empty.up['namespace']}/services"
+    labelled = "overlays={probe/pod: {metadata: {labels: {app: frontend, role: probe}}}}"
+    with empty.kube() as kube:
+        kube.post(path, json=service).raise_for_status()
+        run = judged(tmp_path, "-k", REDIS, values(empty), "--set", labelled, **empty.environment())
+        kube.delete(f"{path}/frontend").raise_for_status()
+    assert run.verdicts == {f"preflight/{REDIS}": "error (settings)"}, run.out
+    assert "are those that services model-engine/frontend selects" in run.out
+    assert left(empty, run.run["run"]) == []
 
 
 def test_asked_from_this_machine(empty: Sandbox, tmp_path: Path) -> None:
