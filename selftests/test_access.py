@@ -27,6 +27,9 @@ from seatrial.run import Run
 from seatrial.verdict import NotJudged, Reason, Refused, Unreachable
 from seatrial.wait import Wait
 
+SYNC = "sync and not async and tier_a"
+"""What of a run needs the sync endpoint alone."""
+
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
@@ -293,7 +296,7 @@ def test_a_run_on_a_way_that_stumbles_is_green(released: Sandbox, tmp_path: Path
         proxy.on("", check)
         config = proxy.kubeconfig(released.up["kubeconfig"], tmp_path / "exec", exec=plugin(tmp_path))
         environment = released.environment() | {"KUBECONFIG": config}
-        run = judged(tmp_path / "run", "-k", "sync_endpoint", during=disturb, **environment)
+        run = judged(tmp_path / "run", "-k", SYNC, during=disturb, **environment)
     assert run.code == 0, run.out
     assert int((tmp_path / "count").read_text()) > now["turn"] > 0
     assert released.left(run.run["run"]) == []
@@ -311,7 +314,7 @@ def test_a_run_whose_api_server_stays_away(released: Sandbox, tmp_path: Path) ->
 
         config = proxy.kubeconfig(released.up["kubeconfig"], tmp_path / "kubeconfig")
         environment = released.environment() | {"KUBECONFIG": config}
-        run = judged(tmp_path / "run", "-m", "tier_a", during=disturb, timeout=200, **environment)
+        run = judged(tmp_path / "run", "-k", SYNC, during=disturb, timeout=200, **environment)
     assert run.verdicts["tier_a/sync_endpoint_serves"] == "error (unreachable)", run.out
     assert "cannot be reached: connection refused" in run.out
     assert "Traceback" not in run.out
@@ -348,7 +351,7 @@ def test_a_gateway_token_that_ends_in_mid_run(released: Sandbox, tmp_path: Path)
             environment = released.without_cluster() | {"GATEWAY_URL": proxy.url}
             environment |= {"AUTH_TOKEN": "", "AUTH_TOKEN_COMMAND": shlex.join([sys.executable, "-c", program])}
             run = judged(
-                tmp_path / f"run-{below}", "--no-cluster", "-k", "sync_endpoint_serves or sync_task_echoes",
+                tmp_path / f"run-{below}", "--no-cluster", "-k", f"({SYNC}) and (serves or echoes)",
                 during=expire(below), **environment,
             )  # fmt: skip
         assert run.code == code, run.out
