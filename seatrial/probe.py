@@ -21,10 +21,10 @@ from seatrial.adoption import refuse_adopted
 from seatrial.health import pod_trouble
 from seatrial.kube import ApiError, Forbidden, Kube, NotFound, Object
 from seatrial.payloads import ROOT, overlaid, payload
-from seatrial.resources import DAEMON_SETS, DEPLOYMENTS, PODS, SECRETS, SERVICES, STATEFUL_SETS
+from seatrial.resources import PODS, SECRETS
 from seatrial.secret import Secret
 from seatrial.trial import Trial
-from seatrial.verdict import BadSettings, Blocked, Cause, NotJudged, Reason, Refused, Unhealthy
+from seatrial.verdict import Blocked, Cause, NotJudged, Reason, Unhealthy
 
 CONTAINER = "probe"
 NONCE = "SEATRIAL_NONCE"
@@ -35,7 +35,6 @@ TIMEOUT = 60.0
 """Seconds that a program gets beside the time its image may take to be pulled."""
 _MOUNTED = ("configMap", "downwardAPI", "emptyDir", "projected", "secret")
 """Volumes that PodSecurity `restricted` admits and that can be mounted twice."""
-_SELECTING = (SERVICES, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
 _NO_SECRET = re.compile(r'secret "([^"]+)" not found')
 POD = "probe/pod"
 _OVERLAY = f"what is missing can be added to our pods in seatrial.yaml: overlays, {POD} (labels, annotations, …)"
@@ -122,25 +121,6 @@ class Prober:
                 ours.remove(self.kube, self.trial, SECRETS, kept)
             raise
         return Probe(self, what, place, made, kept, nonce, longest, image if ours_to_pull else "")
-
-    def _refuse_labels_of_others(self, manifest: Object) -> None:
-        """`BadSettings` if a Service would send its requests to our pod, or a workload take it for its own."""
-        labels, namespace = manifest["metadata"].get("labels") or {}, manifest["metadata"]["namespace"]
-        for resource in _SELECTING if labels else ():
-            try:
-                found = self.kube.list(resource, namespace, empty_ok=True)
-            except Refused:
-                continue
-            for one in found:
-                selector = one["spec"].get("selector") or {}
-                wanted = selector if resource is SERVICES else selector.get("matchLabels") or {}
-                if wanted and wanted.items() <= labels.items():
-                    raise BadSettings(
-                        f"the labels of our probe pod are those that {resource} "
-                        f"{namespace}/{one['metadata']['name']} selects",
-                        source=self.trial.settings.source("overlays"),
-                        do=f"leave one of them away: {', '.join(sorted(wanted))} (overlays, {POD})",
-                    )
 
     def _name(self, what: str) -> str:
         """Unique in this run: a second probe of the same thing, and each worker's, has a number of its own."""

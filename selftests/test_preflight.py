@@ -126,7 +126,7 @@ def test_labels_that_a_service_selects(empty: Sandbox, tmp_path: Path) -> None:
         run = judged(tmp_path, "-k", REDIS, values(empty), "--set", labelled, **empty.environment())
         kube.delete(f"{path}/frontend").raise_for_status()
     assert run.verdicts == {f"preflight/{REDIS}": "error (settings)"}, run.out
-    assert "are those that services model-engine/frontend selects" in run.out
+    assert "our pod would be taken for one of services model-engine/frontend" in run.out
     assert left(empty, run.run["run"]) == []
 
 
