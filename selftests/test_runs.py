@@ -31,6 +31,8 @@ NEEDS_RELEASED = (
     *("tier_a/streaming_endpoint_is_deleted", "tier_a/nothing_of_streaming_endpoint_is_left"),
 )
 
+pytestmark = pytest.mark.timeout(300)  # the first waits for three sandboxes and five whole runs
+
 
 @dataclass(frozen=True)
 class Deployments:
@@ -73,12 +75,13 @@ def side_by_side(deployments: Deployments, tmp_path_factory: pytest.TempPathFact
     """Full runs against all of them, five at the same time."""
     folder = tmp_path_factory.mktemp("side-by-side")
     released, documented, acme = deployments.released, deployments.documented, deployments.acme
+    judge = partial(judged, timeout=200)
     runs = {
-        "released": partial(judged, folder / "1", **released.environment()),
-        "released-http": partial(judged, folder / "2", "--no-cluster", **released.without_cluster()),
-        "documented": partial(judged, folder / "3", **documented.environment()),
-        "documented-http": partial(judged, folder / "4", "--no-cluster", **documented.without_cluster()),
-        "acme": partial(judged, folder / "5", **acme.environment()),
+        "released": partial(judge, folder / "1", **released.environment()),
+        "released-http": partial(judge, folder / "2", "--no-cluster", **released.without_cluster()),
+        "documented": partial(judge, folder / "3", **documented.environment()),
+        "documented-http": partial(judge, folder / "4", "--no-cluster", **documented.without_cluster()),
+        "acme": partial(judge, folder / "5", **acme.environment()),
     }
     return dict(zip(runs, at_once(*runs.values()), strict=True))
 
