@@ -17,6 +17,7 @@ from seatrial import mask
 from seatrial.http import Http
 from seatrial.journal import Journal, open_entries
 from seatrial.model_engine.async_tasks import AsyncTasks, where
+from seatrial.model_engine.backlog import Backlog
 from seatrial.model_engine.client import ModelEngine
 from seatrial.model_engine.depths import Depth
 from seatrial.model_engine.fleet import Fleet
@@ -30,7 +31,7 @@ from seatrial.record import Record, events
 from seatrial.run import Run
 from seatrial.settings import Settings
 from seatrial.trial import Trial
-from seatrial.verdict import BadSettings, Blocked, NotApplicable, Unhealthy
+from seatrial.verdict import BadSettings, Blocked, NotApplicable, NotJudged, Reason, Unhealthy
 
 NAME = "seatrial-echo-sync-t5k2m9x7"
 Route = Callable[[Spoken, dict[str, str]], tuple[int, Any]]
@@ -493,3 +494,46 @@ def test_what_the_depth_of_its_queue_says_of_a_task(depth: Depth, said: str) -> 
 )
 def test_a_key_is_written_anew_where_its_expiry_moves(looks: list[tuple[float, float]], found: float | None) -> None:
     assert newly_written(looks) == found
+
+
+class Deep:
+    """Queues of which a pod of ours has seen `waiting`, one after the other."""
+
+    builder_queue, builder_listens = "builds", "builds"
+
+    def __init__(self, site: Site, waiting: list[int]) -> None:
+        self.trial, self.kube, self.release, self.waiting = site.trial, site.kube, site.release, waiting
+
+    def watch(self, queue: str) -> Deep:
+        return self
+
+    def depths(self) -> list[Depth]:
+        if not self.waiting:
+            raise NotJudged(Reason.TOOL, "the broker does not answer us")
+        return [Depth(True, one) for one in self.waiting]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "said"),
+    [
+        ([9] * 10 + [8], "UPDATE_PENDING, 8 wait in the builder's queue, ours for "),
+        ([9, 9], "UPDATE_PENDING, 9 wait in the builder's queue, ours for "),
+        ([9] * 10 + [0], ""),
+        ([], ""),
+    ],
+)
+def test_a_queue_that_shrinks_or_was_not_seen_for_long_is_no_cause(begin, waiting: list[int], said: str) -> None:
+    lifecycle, _ = begin(Gateway(), timeout_factor=0.2)
+    backlog = Backlog(Deep(lifecycle.site, waiting))
+    if not said:
+        backlog.explain("UPDATE_PENDING", time.monotonic() - 60)
+        return
+    with pytest.raises(AssertionError) as caught:
+        backlog.explain("UPDATE_PENDING", time.monotonic() - 60)
+    assert str(caught.value).startswith(said)
+    assert not isinstance(caught.value, Unhealthy)
+
+
+def test_nobody_looks_into_the_queue_at_once(begin) -> None:
+    lifecycle, _ = begin(Gateway(), timeout_factor=1)
+    Backlog(Deep(lifecycle.site, [9] * 20)).explain("UPDATE_PENDING", time.monotonic())
