@@ -39,6 +39,13 @@ def test_green_by_the_documented_contract(documented: Sandbox, tmp_path: Path) -
     assert run.verdicts["infra/embedded_kubeconfig_is_valid"] == "pass"
 
 
+def test_what_the_release_has_off_is_not_applicable(released: Sandbox, tmp_path: Path) -> None:
+    off = ("--set", "autoscaling_horizontal=false", "--set", "celery_autoscaler=false")
+    run = judged(tmp_path, "-m", "infra", "-k", "hpa or autoscaler or gateway_runs", *off, **released.environment())
+    parts = ("gateway_hpa_can_scale", "autoscaler_runs", "autoscaler_iterates")
+    green(run, *(f"infra/{name}" for name in parts), checks=4)
+
+
 @pytest.mark.parametrize(
     "row", [pytest.param(row, id=row.fault, marks=[pytest.mark.prove] if row.long_proof else []) for row in INFRA]
 )
@@ -52,3 +59,22 @@ def test_fault(request: pytest.FixtureRequest, tmp_path: Path, row: InfraRow) ->
     assert row.cause in first["line"], run.out
     assert (run.code, run.run["left"]) == (1, []), run.out
     assert "Traceback" not in run.out
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("words", [("onprem", "patched"), ("gcp", "patched"), ("redis-broker",)], ids="+".join)
+def test_green_elsewhere(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with sandbox(*words) as one:
+        green(judged(tmp_path, "-m", "infra", **one.environment()), checks=CHECKS)
+
+
+@pytest.mark.prove
+def test_the_released_product_on_prem_is_told_as_its_own_defect(tmp_path: Path) -> None:
+    with sandbox("onprem") as one:
+        run = judged(tmp_path, "-m", "infra", **one.environment())
+    lines = {check["id"].partition("/")[2]: check["line"] for check in run.run["checks"] if check["verdict"] == "fail"}
+    for check in ("cacher_runs", "cacher_completes_cycles"):
+        assert lines[check].startswith("the released product cannot run its cacher with this registry"), run.out
+    for check in ("builder_runs", "builder_is_connected"):
+        assert lines[check].startswith("the released product cannot run its builder outside AWS"), run.out
+    assert run.code == 1, run.out

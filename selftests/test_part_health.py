@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,13 @@ from logged import CONFIG, ENDPOINTS, NAMESPACE, REDIS, Logged, line, recorded
 from seatrial.model_engine import discovery
 from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.health import autoscaler, builder, cacher, config, gateway, images, kubeconfig, workload
+from seatrial.model_engine.infra import Infra
+from seatrial.record import Record
 from seatrial.resources import CONFIG_MAPS
-from seatrial.verdict import Cause, NotApplicable
+from seatrial.run import Run
+from seatrial.settings import Settings
+from seatrial.trial import Trial
+from seatrial.verdict import Cause, NotApplicable, NotJudged, Unhealthy
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +39,15 @@ def release(logged: Logged) -> Release:
     found = discovery.autoscaler(logged.kube, logged.release)
     assert found is not None
     return replace(logged.release, components={**logged.release.components, "autoscaler": found})
+
+
+@pytest.fixture
+def infra(logged: Logged, release: Release, tmp_path: Path) -> Iterator[Infra]:
+    """Its waits are over soon."""
+    settings, run = Settings.load({"timeout_factor": "0.02"}, {}, tmp_path), Run("t5k2m9x7", tmp_path / "run")
+    record = Record(run)
+    yield Infra(Trial(run, settings, record), logged.kube, release)
+    record.close()
 
 
 CRASHED = {"ready": False, "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
@@ -189,6 +205,34 @@ def test_a_build_that_was_refused_before_it_began(logged: Logged, release: Relea
     cause = builder.trouble(logged.kube, release, "mine")
     assert cause is not None
     assert "cannot set the following env vars: DD_ENV" in cause.line
+
+
+READY = line("celery@host ready.", "celery.apps.worker")
+START = line("Using config file path: `x`", "model_engine_server.core.config")
+NOISE = [line("Found endpoint for sqs via: environment_global.", "botocore.configprovider")] * 1500
+
+
+def test_a_builder_whose_ready_has_scrolled_away(logged: Logged, infra: Infra) -> None:
+    logged.say("builder", START, READY, *NOISE)
+    infra.builder_is_connected()
+    logged.say("builder", *NOISE)
+    with pytest.raises(NotJudged, match="has been rotated and says nothing of its worker any more"):
+        infra.builder_is_connected()
+    logged.say("builder", START, *NOISE)
+    with pytest.raises(Unhealthy, match="the builder's worker: not within"):
+        infra.builder_is_connected()
+
+
+def test_a_new_line_is_told_from_an_old_one(logged: Logged, infra: Infra) -> None:
+    """By the line itself: a pod's clock may say anything."""
+    first, second = (line("Loop took 0.1 seconds", "k8s_cache", time=time) for time in ("2030", "1999"))
+    logged.say("cacher", first)
+    with pytest.raises(Unhealthy, match="a cycle of the cacher: not within"):
+        infra.cacher_cycles()
+    talking = threading.Timer(0.3, lambda: logged.say("cacher", first, second))
+    talking.start()
+    infra.cacher_cycles()
+    talking.join()
 
 
 # -- cacher --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from seatrial.kube import Kube
 from seatrial.logs import Line
 from seatrial.model_engine.discovery import Release
-from seatrial.model_engine.health import redis, words, workload
+from seatrial.model_engine.health import builder, redis, words, workload
 from seatrial.verdict import Cause
 
 CYCLE = 15.0
@@ -27,7 +27,7 @@ def trouble(kube: Kube, release: Release) -> Cause | None:
 
 def silent(kube: Kube, release: Release) -> Cause | None:
     """Why no cycle ends, beyond `trouble`: a fresh cacher that gives no password to a Redis that wants one hangs."""
-    if cause := trouble(kube, release):
+    if cause := trouble(kube, release) or builder.without_redis(kube, release):
         return cause
     for one in words.said(kube, release, "cacher"):
         if not one.previous and _hangs(one.lines):
