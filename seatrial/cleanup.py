@@ -8,14 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seatrial.hookspecs import Cleaner
-from seatrial.journal import Entry
+from seatrial.journal import Entry, open_entries
 from seatrial.mask import masked
+from seatrial.record import events
 from seatrial.resources import PODS
 from seatrial.trial import Trial
 from seatrial.verdict import NotApplicable
 
 DEADLINE = 25.0
 """Seconds for everything together; an interrupted run is back at the prompt within 30."""
+AT_LEAST = 2.0
+"""Seconds for what cleaners made for their work, however long that took."""
 
 
 @dataclass
@@ -39,9 +42,23 @@ def settle(
 ) -> None:
     """Remove all `entries` in parallel; what is not gone after `deadline` seconds stays in ``settled.left``.
 
-    What a pod of ours makes (``by_pod``) is removed once our pods have ended. Raises nothing of its own.
+    What a pod of ours makes (``by_pod``) is removed once our pods have ended, and what cleaners made for their work
+    after them. Raises nothing of its own.
     """
     end = time.monotonic() + deadline
+    before = {(entry.kind, entry.name) for entry in _open(trial)}
+    _settle(trial, entries, cleaners, settled, end)
+    made = [entry for entry in _open(trial) if (entry.kind, entry.name) not in before]
+    _settle(trial, made, cleaners, settled, max(end, time.monotonic() + AT_LEAST))
+
+
+def _open(trial: Trial) -> list[Entry]:
+    return list(open_entries(events(trial.run.directory)))
+
+
+def _settle(
+    trial: Trial, entries: Iterable[Entry], cleaners: Mapping[str, Cleaner], settled: Settled, end: float
+) -> None:
     threads: list[threading.Thread] = []
     pods: list[threading.Thread] = []
     for entry in sorted(entries, key=lambda entry: bool(entry.how.get("by_pod"))):

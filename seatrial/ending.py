@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -56,5 +56,7 @@ class Ending:
             entries = [one for one in entries if one not in self.kept]
         cleaners = {k: v for some in self.config.hook.pytest_seatrial_cleaners() for k, v in some.items()}
         waited = time.monotonic() - (self.signals.at or time.monotonic())
-        cleanup.settle(trial, entries, cleaners, self.settled, max(AT_LEAST, DEADLINE - waited))
+        # What cleaners make for their work is removed, though the run was interrupted or keeps what it made.
+        working = replace(trial, interrupted=False, keep=False)
+        cleanup.settle(working, entries, cleaners, self.settled, max(AT_LEAST, DEADLINE - waited))
         return True

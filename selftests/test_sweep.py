@@ -24,7 +24,7 @@ from seatrial.record import events
 from seatrial.run import new_id, run_in
 
 WAITING = "waiting for sync endpoint: "
-ALONE = "-m", "tier_a", "-k", "sync"
+ALONE = "-m", "tier_a", "-k", "sync_endpoint and not async"
 BACK_AT_THE_PROMPT = 30.0
 
 
