@@ -12,7 +12,10 @@ SERVES = tuple(f"{kind}_endpoint_serves" for kind in KINDS)
 DELETED = tuple(f"{kind}_endpoint_is_deleted" for kind in KINDS)
 NOTHING_LEFT = tuple(f"nothing_of_{kind}_endpoint_is_left" for kind in KINDS)
 ASYNC_TASKS = ("async_task_succeeds", "failing_async_task_is_told")
-NEED_SERVING = ("sync_task_echoes", "failing_task_fails", "cacher_publishes_endpoint", "streaming_task_echoes", *ASYNC_TASKS)
+NEED_SERVING = (
+    *("sync_task_echoes", "failing_task_fails", "cacher_publishes_endpoint", "streaming_task_echoes"),
+    *ASYNC_TASKS,
+)
 LIFECYCLES = (*ACCEPTED, *SERVES, *NEED_SERVING, *DELETED, *NOTHING_LEFT)
 PULLS = ("gateway_image_is_pulled", "builder_image_is_pulled", "forwarder_image_is_pulled")
 NOT_APPLICABLE = {
@@ -52,3 +55,138 @@ class Row:
 def each(checks: tuple[str, ...], line: str) -> dict[str, str]:
     """All of them with the same line."""
     return dict.fromkeys(checks, line)
+
+
+TIER_A, INFRA, PREFLIGHT = ("-m", "tier_a"), ("-m", "infra"), ("-m", "preflight")
+
+ROWS = [
+    Row(
+        ("gateway-open",),
+        {"no_credentials_no_entry": "/v1/model-endpoints answered 200, not 401"},
+        select=("-m", "control_plane"),
+    ),
+    Row(
+        ("gateway-down",),
+        each(("gateway_runs", "gateway_hpa_can_scale", "healthz"), "the Deployment model-engine is scaled to 0"),
+        blocks=(
+            *("endpoints_are_listed", "no_credentials_no_entry", "task_without_endpoint_is_refused"),
+            *("unknown_async_task_never_succeeds", *LIFECYCLES),
+        ),
+        sign="ScaledToZero",
+        select=("-m", "infra or control_plane"),
+    ),
+    Row(
+        ("list-not-a-list",),
+        each(("endpoints_are_listed", *SERVES, *DELETED), "the gateway answers no list of model_endpoints"),
+        blocks=(*NEED_SERVING, *NOTHING_LEFT),
+        left=True,
+        select=("-m", "control_plane"),
+    ),
+    Row(
+        ("create-500",),
+        each(ACCEPTED, "/v1/model-endpoints answered 500, not 200"),
+        blocks=(*SERVES, *NEED_SERVING, *DELETED, *NOTHING_LEFT),
+        select=TIER_A,
+    ),
+    Row(
+        ("echo-image-missing",),
+        each((*PULLS, *SERVES), "cannot be pulled"),
+        blocks=NEED_SERVING,
+        sign="ErrImagePull",
+        select=("-m", "preflight or tier_a"),
+    ),
+    Row(
+        ("echo-crash-loop",),
+        each(SERVES, "crashes again and again (Error 1)"),
+        blocks=NEED_SERVING,
+        sign="CrashLoopBackOff",
+        long_proof=True,
+    ),
+    Row(
+        ("no-node-fits",),
+        each(SERVES, "no node can take the pod"),
+        blocks=NEED_SERVING,
+        sign="FailedScheduling",
+        long_proof=True,
+    ),
+    Row(
+        ("builder-scaled-to-zero",),
+        each(
+            ("builder_runs", "builder_is_connected", *SERVES),
+            "the Deployment model-engine-endpoint-builder is scaled to 0",
+        ),
+        blocks=NEED_SERVING,
+        sign="ScaledToZero",
+        left=True,
+        select=INFRA,
+    ),
+    Row(
+        ("someone-elses-task",),
+        {
+            "sync_task_echoes": "someone-else",
+            "failing_task_fails": "'SUCCESS' == 'FAILURE'",
+            "async_task_succeeds": "someone-else",
+            "failing_async_task_is_told": "",
+            "streaming_task_echoes": "someone-else",
+        },
+        select=TIER_A,
+    ),
+    Row(
+        ("success-to-everything",),
+        {
+            "task_without_endpoint_is_refused": "answered 200",
+            "failing_task_fails": "'SUCCESS' == 'FAILURE'",
+            "async_task_succeeds": "",
+            "failing_async_task_is_told": "",
+            "unknown_async_task_never_succeeds": "",
+        },
+        select=TIER_A,
+    ),
+    Row(
+        ("sync-failure-with-200",),
+        {"sync_task_echoes": "answered HTTP 200, and the task's status is FAILURE"},
+        long_proof=True,
+    ),
+    Row(
+        ("async-success-with-500",),
+        {"async_task_succeeds": "the task's status is SUCCESS with status_code 500"},
+        select=("-k", "async"),
+        long_proof=True,
+    ),
+    Row(
+        ("async-never-done",),
+        {"async_task_succeeds": "a worker has taken 1 from its queue, and does not finish"},
+        blocks=("failing_async_task_is_told",),
+        given=("--set", "async_task_timeout=40"),
+        select=("-k", "async"),
+        long_proof=True,
+    ),
+    Row(
+        ("streaming-answers-nothing",),
+        {"streaming_task_echoes": "a stream without an event"},
+        select=("-k", "streaming"),
+        long_proof=True,
+    ),
+    Row(
+        ("delete-leaves-queue",),
+        {"nothing_of_async_endpoint_is_left": "the queue launch-endpoint-id-end_"},
+        long_proof=True,
+    ),
+    Row(
+        ("delete-not-performed",),
+        each(DELETED, "the gateway answered the delete of"),
+        blocks=NOTHING_LEFT,
+        left=True,
+        select=TIER_A,
+    ),
+    Row(("delete-leaves-objects",), each(NOTHING_LEFT, "left in model-engine-endpoints"), left=True, select=TIER_A),
+    Row(
+        ("cacher-scaled-to-zero",),
+        each(
+            ("cacher_runs", "cacher_completes_cycles", "cacher_publishes_endpoint"),
+            "the Deployment model-engine-cacher is scaled to 0",
+        ),
+        sign="ScaledToZero",
+        select=("-k", "cacher"),
+    ),
+]
