@@ -19,8 +19,8 @@ NEED_SERVING = (
 LIFECYCLES = (*ACCEPTED, *SERVES, *NEED_SERVING, *DELETED, *NOTHING_LEFT)
 PULLS = ("gateway_image_is_pulled", "builder_image_is_pulled", "forwarder_image_is_pulled")
 NOT_APPLICABLE = {
-    (): {"redis_broker_answers_ping", "embedded_kubeconfig_is_valid"},
-    ("documented",): {"failing_task_fails", "redis_broker_answers_ping"},
+    (): {"redis_broker_answers_ping", "embedded_kubeconfig_is_valid", "images_are_from_expected_registries"},
+    ("documented",): {"failing_task_fails", "redis_broker_answers_ping", "images_are_from_expected_registries"},
 }
 """By what the sandbox is, what there is nothing to judge by."""
 
@@ -58,8 +58,12 @@ def each(checks: tuple[str, ...], line: str) -> dict[str, str]:
 
 
 TIER_A, INFRA, PREFLIGHT = ("-m", "tier_a"), ("-m", "infra"), ("-m", "preflight")
+ASKED = ("endpoints_are_listed", "no_credentials_no_entry", *ACCEPTED, "task_without_endpoint_is_refused")
+"""What the gateway cannot answer without its database."""
+BEYOND_ACCEPTED = (*SERVES, *NEED_SERVING, *DELETED, *NOTHING_LEFT)
 
-ROWS = [
+# Of the gateway, and of what it answers.
+GATEWAY = [
     Row(
         ("gateway-open",),
         {"no_credentials_no_entry": "/v1/model-endpoints answered 200, not 401"},
@@ -80,14 +84,102 @@ ROWS = [
         each(("endpoints_are_listed", *SERVES, *DELETED), "the gateway answers no list of model_endpoints"),
         blocks=(*NEED_SERVING, *NOTHING_LEFT),
         left=True,
-        select=("-m", "control_plane"),
+        long_proof=True,
     ),
     Row(
         ("create-500",),
         each(ACCEPTED, "/v1/model-endpoints answered 500, not 200"),
-        blocks=(*SERVES, *NEED_SERVING, *DELETED, *NOTHING_LEFT),
+        blocks=BEYOND_ACCEPTED,
         select=TIER_A,
     ),
+    Row(
+        ("someone-elses-task",),
+        {
+            "sync_task_echoes": "someone-else",
+            "failing_task_fails": "'SUCCESS' == 'FAILURE'",
+            "streaming_task_echoes": "someone-else",
+            "async_task_succeeds": "someone-else",
+            "failing_async_task_is_told": "",
+        },
+        select=TIER_A,
+    ),
+    Row(
+        ("success-to-everything",),
+        {
+            "task_without_endpoint_is_refused": "answered 200",
+            "failing_task_fails": "'SUCCESS' == 'FAILURE'",
+            "async_task_succeeds": "",
+            "failing_async_task_is_told": "",
+            "unknown_async_task_never_succeeds": "",
+        },
+        select=TIER_A,
+    ),
+    Row(
+        ("sync-failure-with-200",),
+        {"sync_task_echoes": "answered HTTP 200, and the task's status is FAILURE"},
+        long_proof=True,
+    ),
+    Row(
+        ("async-success-with-500",),
+        {"async_task_succeeds": "the task's status is SUCCESS with status_code 500"},
+        long_proof=True,
+    ),
+    Row(("streaming-answers-nothing",), {"streaming_task_echoes": "a stream without an event"}, long_proof=True),
+    Row(("delete-leaves-queue",), {NOTHING_LEFT[1]: "the queue launch-endpoint-id-end_"}, left=True, long_proof=True),
+    Row(
+        ("delete-not-performed",),
+        each(DELETED, "the gateway answered the delete of"),
+        blocks=NOTHING_LEFT,
+        left=True,
+        select=TIER_A,
+    ),
+    Row(("delete-leaves-objects",), each(NOTHING_LEFT, "left in model-engine-endpoints"), left=True, select=TIER_A),
+]
+
+# Of what the release stands on.
+OUTSIDE = [
+    Row(
+        ("redis-wants-a-password",),
+        each(("redis_answers_ping", "cacher_redis_lets_it_in", *SERVES, *DELETED), "wants a password"),
+        blocks=(*NEED_SERVING, *NOTHING_LEFT),
+        left=True,
+        long_proof=True,
+    ),
+    Row(
+        ("redis-gone",),
+        each(("redis_answers_ping", "cacher_redis_lets_it_in", *SERVES, *DELETED), "refuses connections"),
+        blocks=(*NEED_SERVING, *NOTHING_LEFT),
+        left=True,
+        long_proof=True,
+    ),
+    Row(
+        ("database-gone",),
+        each(("database_answers_select_1", *ASKED), "the database refuses connections"),
+        blocks=BEYOND_ACCEPTED,
+        long_proof=True,
+    ),
+    Row(
+        ("database-wrong-password",),
+        each(("database_answers_select_1", *ASKED), "the database refuses the release's user or password"),
+        blocks=BEYOND_ACCEPTED,
+        long_proof=True,
+    ),
+    Row(
+        ("database-missing",),
+        each(("database_answers_select_1", *ASKED), "the database that the release names does not exist"),
+        blocks=BEYOND_ACCEPTED,
+        long_proof=True,
+    ),
+    Row(
+        ("database-not-migrated",),
+        each(ASKED, "it is not migrated"),
+        blocks=BEYOND_ACCEPTED,
+        long_proof=True,
+    ),
+]
+
+# Of the release's parts and objects.
+RELEASE = [
     Row(
         ("echo-image-missing",),
         each((*PULLS, *SERVES), "cannot be pulled"),
@@ -121,65 +213,11 @@ ROWS = [
         select=INFRA,
     ),
     Row(
-        ("someone-elses-task",),
-        {
-            "sync_task_echoes": "someone-else",
-            "failing_task_fails": "'SUCCESS' == 'FAILURE'",
-            "async_task_succeeds": "someone-else",
-            "failing_async_task_is_told": "",
-            "streaming_task_echoes": "someone-else",
-        },
-        select=TIER_A,
-    ),
-    Row(
-        ("success-to-everything",),
-        {
-            "task_without_endpoint_is_refused": "answered 200",
-            "failing_task_fails": "'SUCCESS' == 'FAILURE'",
-            "async_task_succeeds": "",
-            "failing_async_task_is_told": "",
-            "unknown_async_task_never_succeeds": "",
-        },
-        select=TIER_A,
-    ),
-    Row(
-        ("sync-failure-with-200",),
-        {"sync_task_echoes": "answered HTTP 200, and the task's status is FAILURE"},
+        ("builder-forbidden",),
+        each(SERVES, "the builder may not create deployments"),
+        blocks=NEED_SERVING,
         long_proof=True,
     ),
-    Row(
-        ("async-success-with-500",),
-        {"async_task_succeeds": "the task's status is SUCCESS with status_code 500"},
-        select=("-k", "async"),
-        long_proof=True,
-    ),
-    Row(
-        ("async-never-done",),
-        {"async_task_succeeds": "a worker has taken 1 from its queue, and does not finish"},
-        blocks=("failing_async_task_is_told",),
-        given=("--set", "async_task_timeout=40"),
-        select=("-k", "async"),
-        long_proof=True,
-    ),
-    Row(
-        ("streaming-answers-nothing",),
-        {"streaming_task_echoes": "a stream without an event"},
-        select=("-k", "streaming"),
-        long_proof=True,
-    ),
-    Row(
-        ("delete-leaves-queue",),
-        {"nothing_of_async_endpoint_is_left": "the queue launch-endpoint-id-end_"},
-        long_proof=True,
-    ),
-    Row(
-        ("delete-not-performed",),
-        each(DELETED, "the gateway answered the delete of"),
-        blocks=NOTHING_LEFT,
-        left=True,
-        select=TIER_A,
-    ),
-    Row(("delete-leaves-objects",), each(NOTHING_LEFT, "left in model-engine-endpoints"), left=True, select=TIER_A),
     Row(
         ("cacher-scaled-to-zero",),
         each(
@@ -189,4 +227,33 @@ ROWS = [
         sign="ScaledToZero",
         select=("-k", "cacher"),
     ),
+    Row(
+        ("cacher-dead",),
+        each(
+            (
+                *("cacher_runs", "no_pod_in_error_state", "cacher_completes_cycles", "no_restarts_during_the_run"),
+                "cacher_publishes_endpoint",
+            ),
+            "the container model-engine-cacher of model-engine-cacher crashes again and again",
+        ),
+        sign="CrashLoopBackOff",
+        long_proof=True,
+    ),
+    Row(("two-image-tags",), {"one_image_tag_for_all": "do not all run one image tag: "}, long_proof=True),
+    Row(("migration-failed",), {"no_migration_job_is_left": "failed: "}, sign="JobFailed", long_proof=True),
+    Row(("hpa-missing",), {"gateway_hpa_can_scale": "no HorizontalPodAutoscaler"}, long_proof=True),
+    Row(
+        ("hpa-without-metrics",),
+        {"gateway_hpa_can_scale": "gets no metrics: FailedGetPodsMetric"},
+        sign="FailedGetPodsMetric",
+        long_proof=True,
+    ),
+    Row(
+        ("configuration-differs",),
+        {"configuration_is_equal_in_both_namespaces": "infra_service_config.s3_bucket"},
+        long_proof=True,
+    ),
+    Row(("vllm-image-missing",), {"vllm_image_is_pulled": "cannot be pulled"}, sign="ErrImagePull", long_proof=True),
 ]
+
+ROWS = [*GATEWAY, *OUTSIDE, *RELEASE]

@@ -5,6 +5,8 @@ Sign: Redis answers a write with READONLY.
 
 from sandbox.faults.acts.outside import redis_commands
 from sandbox.faults.acts.public import public
+from sandbox.faults.acts.restart import restart
+from sandbox.faults.acts.scale import CACHER
 from sandbox.handle import Sandbox
 
 
@@ -15,3 +17,4 @@ async def break_(sandbox: Sandbox) -> None:
 
 async def heal(sandbox: Sandbox) -> None:
     await redis_commands(sandbox, ("REPLICAOF", "NO", "ONE"))
+    await restart(sandbox, CACHER, "Loop took")  # it may have died of it, and wait
