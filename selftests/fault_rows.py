@@ -257,3 +257,27 @@ RELEASE = [
 ]
 
 ROWS = [*GATEWAY, *OUTSIDE, *RELEASE]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is no fault, and what `make test` runs with it; the long proof runs everything, `long_proof`: only there."""
+
+    conditions: tuple[str, ...]
+    select: tuple[str, ...] = ()
+    long_proof: bool = True
+
+    @property
+    def name(self) -> str:
+        return "+".join(self.conditions)
+
+
+CONDITIONS = [
+    Condition(("another-teams-endpoint", "foreign-release", "leftovers", "redis-blip"), INFRA, long_proof=False),
+    Condition(("another-teams-endpoint",)),
+    Condition(("foreign-release",)),
+    Condition(("leftovers",)),
+    Condition(("redis-blip",)),
+    Condition(("backlog",)),
+    Condition(("without-status-reason",)),
+]

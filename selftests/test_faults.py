@@ -30,9 +30,12 @@ def test_fault(sandboxes: Callable[[tuple[str, ...]], Sandbox], tmp_path: Path, 
 
 
 def run_of(one: Sandbox, folder: Path, row: Row, *select: str) -> Ended:
-    """A run while the row's faults are there."""
+    """A run while the row's faults are there; what it had to leave is swept when they are gone."""
     with one.broken(*row.faults):
-        return judged(folder, *row.given, *select, **one.environment())
+        run = judged(folder, *row.given, *select, **one.environment())
+    if run.run["left"]:
+        one.sweep(folder, run)
+    return run
 
 
 def as_told(row: Row, run: Ended) -> None:
