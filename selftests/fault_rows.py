@@ -16,11 +16,13 @@ NEED_SERVING = (
     *("sync_task_echoes", "failing_task_fails", "cacher_publishes_endpoint", "streaming_task_echoes"),
     *ASYNC_TASKS,
 )
+PROBED = ("redis_answers_ping", "database_answers_select_1", "sqs_lists_queues", "sqs_queue_goes_round")
 LIFECYCLES = (*ACCEPTED, *SERVES, *NEED_SERVING, *DELETED, *NOTHING_LEFT)
 PULLS = ("gateway_image_is_pulled", "builder_image_is_pulled", "forwarder_image_is_pulled")
 NOT_APPLICABLE = {
     (): {"redis_broker_answers_ping", "embedded_kubeconfig_is_valid", "images_are_from_expected_registries"},
     ("documented",): {"failing_task_fails", "redis_broker_answers_ping", "images_are_from_expected_registries"},
+    ("documented", "redis-broker", "patched"): {"failing_task_fails", "images_are_from_expected_registries"},
 }
 """By what the sandbox is, what there is nothing to judge by."""
 
@@ -99,7 +101,7 @@ GATEWAY = [
             "failing_task_fails": "'SUCCESS' == 'FAILURE'",
             "streaming_task_echoes": "someone-else",
             "async_task_succeeds": "someone-else",
-            "failing_async_task_is_told": "",
+            "failing_async_task_is_told": "the worker answered 500, and the gateway tells of a success",
         },
         select=TIER_A,
     ),
@@ -108,9 +110,9 @@ GATEWAY = [
         {
             "task_without_endpoint_is_refused": "answered 200",
             "failing_task_fails": "'SUCCESS' == 'FAILURE'",
-            "async_task_succeeds": "",
-            "failing_async_task_is_told": "",
-            "unknown_async_task_never_succeeds": "",
+            "async_task_succeeds": "assert {} == {'nonce': ",
+            "failing_async_task_is_told": "the worker answered 500, and the gateway tells of a success",
+            "unknown_async_task_never_succeeds": "answered 200",
         },
         select=TIER_A,
     ),
@@ -182,10 +184,16 @@ OUTSIDE = [
 RELEASE = [
     Row(
         ("echo-image-missing",),
-        each((*PULLS, *SERVES), "cannot be pulled"),
-        blocks=NEED_SERVING,
+        {
+            **each((*PULLS, *SERVES), "cannot be pulled"),
+            "images_are_from_expected_registries": "images are from elsewhere: registry.local/model-engine:",
+        },
+        # Probes run the same image.
+        blocks=(*NEED_SERVING, *PROBED, "cacher_redis_lets_it_in", "nothing_of_async_endpoint_is_left"),
+        given=("--set", "expect={registries: [registry.example]}"),
         sign="ErrImagePull",
         select=("-m", "preflight or tier_a"),
+        left=True,
     ),
     Row(
         ("echo-crash-loop",),
@@ -238,6 +246,57 @@ RELEASE = [
         ),
         sign="CrashLoopBackOff",
         long_proof=True,
+    ),
+    # Several at once where none hides another.
+    Row(
+        ("hpa-missing", "configuration-differs", "two-image-tags", "migration-failed"),
+        {
+            "one_image_tag_for_all": "do not all run one image tag: ",
+            "no_migration_job_is_left": "failed: ",
+            "gateway_hpa_can_scale": "no HorizontalPodAutoscaler in namespace model-engine scales",
+            "configuration_is_equal_in_both_namespaces": "infra_service_config.s3_bucket",
+        },
+        select=INFRA,
+    ),
+    Row(
+        ("cacher-dead",),
+        each(
+            ("cacher_runs", "no_pod_in_error_state", "cacher_completes_cycles", "no_restarts_during_the_run"),
+            "the container model-engine-cacher of model-engine-cacher crashes again and again",
+        ),
+        select=INFRA,
+    ),
+    Row(
+        ("redis-wants-a-password", "database-gone", "vllm-image-missing", "sqs-denied"),
+        {
+            "redis_answers_ping": "wants a password",
+            "database_answers_select_1": "the database refuses connections",
+            "vllm_image_is_pulled": "cannot be pulled",
+            "sqs_lists_queues": "the release's role has not the rights to the broker sqs",
+            "sqs_queue_goes_round": "the release's role has not the rights to the broker sqs",
+            "cacher_redis_lets_it_in": "wants a password",
+            "builder_is_connected": "the release's role has not the rights to the broker sqs",
+        },
+        select=("-k", "redis or database or vllm or sqs or builder_is_connected"),
+    ),
+    Row(
+        ("configuration-empty",), {"configuration_is_complete": "is empty"}, select=("-k", "configuration_is_complete")
+    ),
+    Row(("secret-gone",), {"named_secrets_exist": "does not exist"}, select=("-k", "named_secrets_exist")),
+    Row(
+        ("endpoint-namespace-gone",),
+        {"namespaces_exist": "there is no namespace model-engine-endpoints"},
+        select=("-k", "namespaces_exist"),
+    ),
+    Row(
+        ("kubeconfig-empty", "redis-wants-a-password"),
+        {
+            "redis_answers_ping": "wants a password",
+            "redis_broker_answers_ping": "wants a password",
+            "embedded_kubeconfig_is_valid": "has no clusters and no users",
+        },
+        words=("documented", "redis-broker", "patched"),
+        select=("-k", "answers_ping or kubeconfig"),
     ),
     Row(("two-image-tags",), {"one_image_tag_for_all": "do not all run one image tag: "}, long_proof=True),
     Row(("migration-failed",), {"no_migration_job_is_left": "failed: "}, sign="JobFailed", long_proof=True),

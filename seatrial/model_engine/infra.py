@@ -172,7 +172,7 @@ class Infra:
         """Whether the logs of `pods` begin in the middle: without the lines that every program of the product begins
         with, so that they were rotated."""
         return all(
-            not any(line.name == "model_engine_server.core.config" for line in one.lines)
+            one.lines and not any(line.name == "model_engine_server.core.config" for line in one.lines)
             for one in self.said_now("builder", None)
             if one.pod in pods
         )

@@ -34,8 +34,12 @@ def trouble(kube: Kube, release: Release, task: str = "") -> Cause | None:
     """Why nobody builds endpoints: no pod, no way to the broker; or why the build task with the id `task` failed."""
     if cause := workload.trouble(kube, release, "builder"):
         return cause
+    before: dict[str, Said] = {}
     for one in words.said(kube, release, "builder"):
-        if not one.previous and (cause := disconnected(kube, release, one)):
+        if one.previous:
+            before[one.pod] = one
+        # One that was started anew and has not spoken yet: what its last run ended with.
+        elif cause := disconnected(kube, release, one if last_word(one.lines) else before.get(one.pod, one)):
             return cause
         if task and (cause := failed(kube, release, one, task)):
             return cause
