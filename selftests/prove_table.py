@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from dummies import ROOT
 from prove_results import Result, commit, lines
-from test_faults import ROWS
-from test_prove_faults import LIMIT
+from test_prove_faults import LIMIT, RED
 from test_prove_kills import PROMPT_LIMIT, SIGNALS
 from test_prove_kills import TIMES as MOMENTS
 from test_prove_sandbox import GONE_LIMIT, KILLS, UP_LIMIT, UPS
@@ -67,7 +66,7 @@ def faults(found: Results) -> list[str]:
         "run, they count from the create request, or from the run's start. On the RESP stand-in once more, at a fifth",
         "of the times, for the verdicts alone.",
         "",
-        *table(head, (cells(one.name) for one in ROWS)),
+        *table(head, (cells(one.name) for one in RED)),
     ]
 
 

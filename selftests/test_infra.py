@@ -11,6 +11,8 @@ from verdicts import green
 
 from seatrial import docs
 
+pytestmark = pytest.mark.prove  # test_runs.py has whole runs by both contracts
+
 
 @pytest.fixture(scope="module")
 def released() -> Iterator[Sandbox]:
