@@ -179,6 +179,7 @@ class Controller:
             code=code,
         )
         declaration.remember(self.config, trial)
+        self.signals.over = True
         trial.record.event("end", code=code)
         trial.record.close()
         path = trial.run.directory / "run.json"

@@ -31,6 +31,8 @@ class Signals:
         """When the first signal came (`time.monotonic`)."""
         self.sweep = ""
         self.then = ""
+        self.over = False
+        """Whether all is removed and written: a signal that comes while the end is printed changes nothing."""
         self.leave: Callable[[], None] = lambda: None
         self._out = os.dup(2)  # pytest's capture takes the descriptor itself
         self._raise_again = False
@@ -72,7 +74,8 @@ class Signals:
             self._raise_again = waits = False
         elif self.at is None:
             self.at = time.monotonic()
-            self._say(number, self.then)
+            if not self.over:
+                self._say(number, self.then)
             self._heard.set()
         elif time.monotonic() - self.at > ONE:
             self._say(number, "left at once; what the run made is removed by:")

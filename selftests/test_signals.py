@@ -114,6 +114,7 @@ def test_while_the_end_is_printed(suite: Suite) -> None:
     run, _ = Ending(suite, ("printing", signal.SIGTERM)).ended()
     assert (run.code, run.run["exit"]) == (0, 0), run.out
     assert "1 passed" in run.out
+    assert "interrupted" not in run.out
 
 
 @WORKERS
