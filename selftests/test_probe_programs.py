@@ -195,25 +195,35 @@ def test_redis_is_silent() -> None:
 # -- the database ---------------------------------------------------------------------------------------------------
 
 
-def ask_database(url: str) -> dict[str, Any]:
-    return said("database_ask", {"env": "URL"}, URL=url)
+def ask_database(url: str, **environment: str) -> dict[str, Any]:
+    return said("database_ask", {"env": "URL"}, URL=url, **environment)
+
+
+@pytest.fixture(params=["asyncpg", "libpq"])
+def driver(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine with asyncpg, as the product's image is, or without, as a runner is."""
+    if request.param == "asyncpg":
+        return {}
+    (tmp_path / "asyncpg.py").write_text("raise ImportError")
+    return {"PYTHONPATH": str(tmp_path)}
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg", "postgres"])
-def test_the_database_answers(backends: Backends, scheme: str) -> None:
-    found = ask_database(backends.postgres.url.replace("postgresql", scheme, 1))
+def test_the_database_answers(backends: Backends, scheme: str, driver: dict[str, str]) -> None:
+    found = ask_database(backends.postgres.url.replace("postgresql", scheme, 1), **driver)
     assert (found["ok"], found["answer"], found["database"]) == (True, 1, "postgres")
 
 
-def test_the_database_refuses(backends: Backends) -> None:
+def test_the_database_refuses(backends: Backends, driver: dict[str, str]) -> None:
     url, password = backends.postgres.url, backends.postgres.password
-    assert code(ask_database(url.replace(password, "wrong"))) == "28P01"
-    assert code(ask_database(url.rpartition("/")[0] + "/nowhere")) == "3D000"
+    assert code(ask_database(url.replace(password, "wrong"), **driver)) == "28P01"
+    assert code(ask_database(url.rpartition("/")[0] + "/nowhere", **driver)) == "3D000"
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS limited")
         connection.execute("CREATE ROLE limited LOGIN PASSWORD 'p' CONNECTION LIMIT 0")
-    assert code(ask_database(url.replace(f"postgres:{password}", "limited:p"))) == "53300"
-    assert code(ask_database(f"{url}?sslmode=require")) == "tls"
-    assert code(ask_database(f"{url}?ssl=require")) == "tls"
+    assert code(ask_database(url.replace(f"postgres:{password}", "limited:p"), **driver)) == "53300"
+    assert code(ask_database(f"{url}?sslmode=require", **driver)) == "tls"
+    assert code(ask_database(f"{url}?ssl=require", **driver)) == "tls"
 
 
 def test_no_database_is_there() -> None:

@@ -12,6 +12,15 @@ import sys
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 SECONDS = 10
+IN_WORDS = (
+    ("28P01", "password authentication failed"),
+    ("28P01", "no password supplied"),
+    ("3D000", "does not exist"),
+    ("53300", "too many clients"),
+    ("53300", "too many connections"),
+    ("57P03", "is starting up"),
+    ("tls", "SSL"),
+)
 
 
 def secure(query):
@@ -20,8 +29,32 @@ def secure(query):
     return {"true": "require", "false": "disable"}.get(str(word).lower(), word)
 
 
+def by_libpq(psycopg, host, port, user, password, database, mode):
+    """For a machine without asyncpg. What a login is refused for, libpq tells in words alone: those of an English server."""
+    try:
+        with psycopg.connect(
+            host=host,
+            port=port,
+            user=user,
+            password=password,
+            dbname=database,
+            sslmode=mode or "prefer",
+            connect_timeout=SECONDS,
+        ) as connection:
+            return connection.execute("SELECT 1").fetchone()[0], "", ""
+    except psycopg.errors.ConnectionTimeout as error:
+        return None, "timeout", error
+    except psycopg.Error as error:
+        said = str(error)
+        known = ((code, words) for code, words in IN_WORDS if words in said)
+        return None, error.sqlstate or next((code for code, words in known), "closed"), said
+
+
 def main(ask):
-    import asyncpg
+    try:
+        import asyncpg
+    except ImportError:
+        asyncpg = None
 
     url = urlsplit(os.environ[ask["env"]].strip())
     query = dict(parse_qsl(url.query))
@@ -42,6 +75,13 @@ def main(ask):
         return fail("refused", error)
     except OSError as error:
         return fail("unreachable", error)
+
+    if asyncpg is None:
+        import psycopg
+
+        login = unquote(url.username or ""), unquote(url.password or ""), database
+        found, code, said = by_libpq(psycopg, host, port, *login, secure(query))
+        return fail(code, said) if code else dict(ok=found == 1, at=at, database=database, answer=found, code="")
 
     async def select():
         connection = await asyncpg.connect(
