@@ -12,22 +12,23 @@ _EPOCH = 1_577_836_800  # 2020-01-01: six base-36 digits of seconds last until 2
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 CONTROLLER = "main"
 _DAY = 86_400  # by which clocks may differ
-_NAMED = re.compile(r"(?:^|[^a-z0-9-])seatrial-(?:[a-z0-9-]+-)?([0-9a-z]{8})$")
+_NAMED = re.compile(r"(?:^|[^a-z0-9-])seatrial-(?:[a-z0-9-]+-)?([0-9a-z]{10})$")
+_CHANCE = 4
 
 
 def new_id(now: float | None = None) -> str:
-    """Eight characters: the start in seconds since 2020, and two by chance. A name alone gives run and age."""
+    """Ten characters: the start in seconds since 2020, and four by chance. A name alone gives run and age."""
     seconds = int((time.time() if now is None else now) - _EPOCH)
     digits = ""
     for _ in range(6):
         seconds, digit = divmod(seconds, 36)
         digits = _DIGITS[digit] + digits
-    return digits + "".join(secrets.choice(_DIGITS) for _ in range(2))
+    return digits + "".join(secrets.choice(_DIGITS) for _ in range(_CHANCE))
 
 
 def started(run_id: str) -> float:
     """When the run with this id began, in seconds since 1970; ValueError if it is no run id."""
-    if len(run_id) != 8 or not set(run_id) <= set(_DIGITS):
+    if len(run_id) != 6 + _CHANCE or not set(run_id) <= set(_DIGITS):
         raise ValueError(f"{run_id!r} is no run id")
     return _EPOCH + int(run_id[:6], 36)
 
@@ -47,5 +48,5 @@ class Run:
     worker: str = CONTROLLER
 
     def name(self, what: str) -> str:
-        """The name of an object of ours, e.g. ``seatrial-echo-sync-t5k2m9x7``."""
+        """The name of an object of ours, e.g. ``seatrial-echo-sync-t5k2m9x7qd``."""
         return f"seatrial-{what}-{self.id}"

@@ -22,7 +22,7 @@ def read(directory: Path) -> str:
     """
     if not directory.is_dir():
         raise BadSettings(
-            f"there is no record {directory}", source="RUN", do="name a run whose record is here, e.g. 3lg0t6ty"
+            f"there is no record {directory}", source="RUN", do="name a run whose record is here, e.g. 3lg0t6ty4k"
         )
     path = directory / "run.json"
     if not path.exists():

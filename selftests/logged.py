@@ -54,7 +54,7 @@ class Logged:
     """Use as a context manager. `say` gives a component's pod a log; before that it has said nothing."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._record = folder, Record(Run("t5k2m9x7", folder / "run"))
+        self._folder, self._record = folder, Record(Run("t5k2m9x7qd", folder / "run"))
         self._logs: dict[tuple[str, bool], str] = {}
 
     def __enter__(self) -> Self:

@@ -35,7 +35,7 @@ SYNC = "sync and not async and tier_a"
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """One API server with the namespace models and three ConfigMaps in it."""
     with Api(tmp_path_factory.mktemp("api")) as api:
-        record = Record(Run("t5k2m9x7", tmp_path_factory.mktemp("record")))
+        record = Record(Run("t5k2m9x7qd", tmp_path_factory.mktemp("record")))
         with Kube.connect(api.config, "sandbox", record=record) as kube:
             kube.create(NAMESPACES, {"metadata": {"name": "models"}})
             for name in "abc":
@@ -53,7 +53,7 @@ def proxy(api: Api) -> Iterator[KubeProxy]:
 
 @pytest.fixture
 def record(tmp_path: Path) -> Iterator[Record]:
-    record = Record(Run("t5k2m9x7", tmp_path / "run"))
+    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
     yield record
     record.close()
 

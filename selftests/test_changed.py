@@ -52,7 +52,7 @@ def release_secret(version: int, name: str = "engine") -> dict:
 @pytest.fixture
 def kube(tmp_path: Path) -> Iterator[Kube]:
     """A client of an API server with a gateway's Deployment in the namespace models."""
-    record = Record(Run("t5k2m9x7", tmp_path / "run"))
+    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
     with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as kube:
         kube.create(NAMESPACES, {"metadata": {"name": "models"}})
         kube.create(DEPLOYMENTS, copy.deepcopy(GATEWAY), "models")

@@ -73,13 +73,13 @@ def test_a_run_as_markdown(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_ended_by_force_has_a_summary_too(tmp_path: Path) -> None:
-    record = tmp_path / ".seatrial/3lg0t6ty"
+    record = tmp_path / ".seatrial/3lg0t6ty4k"
     record.mkdir(parents=True)
     (record / "events.main.jsonl").write_text(json.dumps({"kind": "run"}) + "\n")
-    done = summary("3lg0t6ty", tmp_path)
+    done = summary("3lg0t6ty4k", tmp_path)
     assert (done.returncode, done.stdout.splitlines()[0]) == (
         0,
-        "## sea trial 3lg0t6ty: ended by force, nothing was judged",
+        "## sea trial 3lg0t6ty4k: ended by force, nothing was judged",
     )
     gone = summary("nowhere", tmp_path)
     assert (gone.returncode, gone.stdout) == (4, "")

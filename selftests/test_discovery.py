@@ -26,7 +26,7 @@ CACHER = ["python", "-m", "model_engine_server.entrypoints.k8s_cache"]
 
 @pytest.fixture
 def kube(tmp_path: Path) -> Iterator[Kube]:
-    record = Record(Run("t5k2m9x7", tmp_path / "run"))
+    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
     with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as client:
         for name in ("models", "other"):
             client.create(NAMESPACES, {"metadata": {"name": name}})

@@ -96,7 +96,7 @@ def test_a_repeated_run_inherits_the_declaration(tmp_path: Path) -> None:
 @pytest.fixture
 def kube(tmp_path: Path) -> Iterator[Kube]:
     """A client of an API server with the namespace models."""
-    record = Record(Run("t5k2m9x7", tmp_path / "run"))
+    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
     with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as kube:
         kube.create(NAMESPACES, {"metadata": {"name": "models"}})
         yield kube

@@ -27,7 +27,7 @@ TOKEN = "secret-token-of-somebody"
 
 @pytest.fixture
 def record(tmp_path: Path) -> Iterator[Record]:
-    record = Record(Run("t5k2m9x7", tmp_path / "run"))
+    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
     yield record
     record.close()
 

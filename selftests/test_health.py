@@ -27,7 +27,7 @@ SLOW = 'Failed to pull image "app:1": context deadline exceeded'
 @pytest.fixture(scope="module")
 def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
     folder: Path = tmp_path_factory.mktemp("health")
-    record = Record(Run("t5k2m9x7", folder / "run"))
+    record = Record(Run("t5k2m9x7qd", folder / "run"))
     with Api(folder) as api, Kube.connect(api.config, "sandbox", record=record) as client:
         client.create(NAMESPACES, {"metadata": {"name": "models"}})
         yield client

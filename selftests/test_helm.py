@@ -27,7 +27,7 @@ GATEWAY = {"name": "model-engine", "namespace": "models"}
 
 @pytest.fixture
 def kube(tmp_path: Path) -> Iterator[Kube]:
-    record = Record(Run("t5k2m9x7", tmp_path / "run"))
+    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
     with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as client:
         client.create(NAMESPACES, {"metadata": {"name": "models"}})
         yield client

@@ -28,7 +28,7 @@ PAGE = "<html><body>Welcome to nginx!</body></html>"
 
 @pytest.fixture
 def record(tmp_path: Path) -> Iterator[Record]:
-    record = Record(Run("t5k2m9x7", tmp_path / "run"))
+    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
     yield record
     record.close()
 

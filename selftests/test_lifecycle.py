@@ -33,7 +33,7 @@ from seatrial.settings import Settings
 from seatrial.trial import Trial
 from seatrial.verdict import BadSettings, Blocked, NotApplicable, NotJudged, Reason, Unhealthy
 
-NAME = "seatrial-echo-sync-t5k2m9x7"
+NAME = "seatrial-echo-sync-t5k2m9x7qd"
 Route = Callable[[Spoken, dict[str, str]], tuple[int, Any]]
 
 
@@ -90,7 +90,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., tuple[Lifecycle, Trial]]]:
         }
         chosen = {"timeout_factor": 0.01, "gateway_memory": 0.2, **given}
         settings = Settings.load({"set": [f"{key}={value}" for key, value in chosen.items()]}, environment, tmp_path)
-        trial = Trial(Run("t5k2m9x7", tmp_path / "run"), settings, Record(Run("t5k2m9x7", tmp_path / "run")))
+        trial = Trial(Run("t5k2m9x7qd", tmp_path / "run"), settings, Record(Run("t5k2m9x7qd", tmp_path / "run")))
         server = Scripted(gateway)
         http = Http(server.url, record=trial.record, token=settings.token, timeout=5, source="test", seen_from="here")
         opened.extend((http, trial.record, server))
@@ -334,13 +334,13 @@ def test_whatever_is_no_description_leaves_the_contract_open(begin, answer: tupl
 
 def test_the_journal_keeps_our_names_whatever_the_token_is(tmp_path: Path) -> None:
     mask.hide("seatrial-echo")
-    record = Record(Run("t5k2m9x7", tmp_path))
+    record = Record(Run("t5k2m9x7qd", tmp_path))
     Journal(record).intend("endpoint", NAME, type=f"delete {NAME}")
     record.event("note", line=f"about {NAME}")
     record.close()
     (entry,) = open_entries(events(tmp_path))
     assert (entry.name, entry.how["type"]) == (NAME, f"delete {NAME}")
-    assert [event["line"] for event in events(tmp_path) if event["kind"] == "note"] == ["about ***-sync-t5k2m9x7"]
+    assert [event["line"] for event in events(tmp_path) if event["kind"] == "note"] == ["about ***-sync-t5k2m9x7qd"]
     mask._values.clear()
 
 

@@ -44,7 +44,7 @@ def release(logged: Logged) -> Release:
 @pytest.fixture
 def infra(logged: Logged, release: Release, tmp_path: Path) -> Iterator[Infra]:
     """Its waits are over soon."""
-    settings, run = Settings.load({"timeout_factor": "0.05"}, {}, tmp_path), Run("t5k2m9x7", tmp_path / "run")
+    settings, run = Settings.load({"timeout_factor": "0.05"}, {}, tmp_path), Run("t5k2m9x7qd", tmp_path / "run")
     record = Record(run)
     yield Infra(Trial(run, settings, record), logged.kube, release)
     record.close()

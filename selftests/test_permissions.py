@@ -34,7 +34,7 @@ TABLE = {
 
 @pytest.fixture
 def record(tmp_path: Path) -> Iterator[Record]:
-    record = Record(Run("t5k2m9x7", tmp_path / "t5k2m9x7"))
+    record = Record(Run("t5k2m9x7qd", tmp_path / "t5k2m9x7qd"))
     yield record
     record.close()
 
@@ -101,7 +101,7 @@ def test_roles_are_those_of_the_record(tmp_path: Path, record: Record, capsys: p
     record.event("permissions", release="models", asked=asked.data())
     for verb, shown, namespace in (("get", "namespaces ends", ""), ("create", "pods ends", "ends")):
         record.event("kube", verb=verb, object=shown, namespace=namespace, status=200, ms=1)
-    assert main(["rbac", "--set", f"record_directory={tmp_path}", "--run", "t5k2m9x7"]) == 0
+    assert main(["rbac", "--set", f"record_directory={tmp_path}", "--run", "t5k2m9x7qd"]) == 0
     text = capsys.readouterr().out
     documents = list(yaml.safe_load_all(text))
     assert "*" not in text.replace("**", "")
@@ -118,7 +118,7 @@ def test_roles_are_those_of_the_record(tmp_path: Path, record: Record, capsys: p
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]},
     ]
     assert documents[1]["subjects"] == [{"kind": "ServiceAccount", "name": "seatrial", "namespace": "models"}]
-    assert rbac.used(events(tmp_path / "t5k2m9x7")) >= {Used.of(one.asked) for one in asked.asked}
+    assert rbac.used(events(tmp_path / "t5k2m9x7qd")) >= {Used.of(one.asked) for one in asked.asked}
 
 
 @pytest.mark.parametrize(

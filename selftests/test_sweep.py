@@ -227,11 +227,12 @@ def test_usage() -> None:
 def test_the_command_has_the_targets_flags_and_no_secret() -> None:
     given = dict.fromkeys(flag.removeprefix("--").replace("-", "_") for flag, _ in options.SETTINGS)
     given |= {"target": "prod", "set": ["settle=3", "auth_token=hunter2"], "values": ["a b.yaml"], "no_cluster": True}
-    command = options.sweep(given | {"read_only": True}, "t5k2m9x7", "prod-admin")
+    command = options.sweep(given | {"read_only": True}, "t5k2m9x7qd", "prod-admin")
     assert command == (
-        "python -m seatrial sweep --run t5k2m9x7 --delete --target prod --values 'a b.yaml' --set settle=3 --no-cluster"
+        "python -m seatrial sweep --run t5k2m9x7qd --delete --target prod --values 'a b.yaml' "
+        "--set settle=3 --no-cluster"
     )
-    assert options.sweep(given | {"target": None}, "t5k2m9x7", "admin").endswith("--no-cluster --context admin")
+    assert options.sweep(given | {"target": None}, "t5k2m9x7qd", "admin").endswith("--no-cluster --context admin")
 
 
 def test_a_run_is_read_from_a_name() -> None:

@@ -30,7 +30,7 @@ def secure(query):
 
 
 def by_libpq(psycopg, host, port, user, password, database, mode):
-    """For a machine without asyncpg. What a login is refused for, libpq tells in words alone: those of an English server."""
+    """For a machine without asyncpg. What a login is refused for, libpq tells in words alone, and in English."""
     try:
         with psycopg.connect(
             host=host,
