@@ -138,18 +138,39 @@ GATEWAY = [
     Row(("delete-leaves-objects",), each(NOTHING_LEFT, "left in model-engine-endpoints"), left=True, select=TIER_A),
 ]
 
+MEETS_REDIS = (
+    *("redis_answers_ping", "cacher_redis_lets_it_in", *SERVES, *DELETED),
+    "no_restarts_during_the_run",  # the cacher dies of it, once there is an endpoint
+)
+
 # Of what the release stands on.
 OUTSIDE = [
     Row(
+        ("broker-unreachable",),
+        each(
+            ("sqs_lists_queues", "sqs_queue_goes_round", "builder_is_connected", *ACCEPTED), "the broker sqs cannot be"
+        ),
+        blocks=BEYOND_ACCEPTED,
+        left=True,
+        long_proof=True,
+    ),
+    Row(
+        ("cacher-without-redis-rights",),
+        each(MEETS_REDIS, "does not let the release do what it must"),
+        blocks=(*NEED_SERVING, *NOTHING_LEFT),
+        left=True,
+        long_proof=True,
+    ),
+    Row(
         ("redis-wants-a-password",),
-        each(("redis_answers_ping", "cacher_redis_lets_it_in", *SERVES, *DELETED), "wants a password"),
+        each(MEETS_REDIS, "wants a password"),
         blocks=(*NEED_SERVING, *NOTHING_LEFT),
         left=True,
         long_proof=True,
     ),
     Row(
         ("redis-gone",),
-        each(("redis_answers_ping", "cacher_redis_lets_it_in", *SERVES, *DELETED), "refuses connections"),
+        each(MEETS_REDIS, "refuses connections"),
         blocks=(*NEED_SERVING, *NOTHING_LEFT),
         left=True,
         long_proof=True,
@@ -225,7 +246,7 @@ RELEASE = [
     Row(
         ("builder-forbidden",),
         each(SERVES, "the builder may not create deployments"),
-        blocks=NEED_SERVING,
+        blocks=(*NEED_SERVING, *NOTHING_LEFT),
         long_proof=True,
     ),
     Row(

@@ -1,4 +1,4 @@
-"""The release's service account is no cluster-admin any more: it may do all that it must, but not create workloads.
+"""The release's service account is no cluster-admin any more: it may do all that it must, but not create Deployments.
 
 Sign: the builder's log says that it "cannot create resource" once something is asked for.
 """
@@ -14,7 +14,12 @@ NAME = "model-engine-narrowed"
 EVERYTHING = ("", "autoscaling", "policy", "batch", "autoscaling.k8s.io", "keda.sh", "networking.istio.io")
 RULES = [
     {"apiGroups": list(EVERYTHING), "resources": ["*"], "verbs": ["*"]},
-    {"apiGroups": ["apps"], "resources": ["*"], "verbs": ["get", "list", "watch", "update", "patch", "delete"]},
+    {"apiGroups": ["apps"], "resources": ["daemonsets", "statefulsets", "replicasets"], "verbs": ["*"]},
+    {
+        "apiGroups": ["apps"],
+        "resources": ["deployments"],
+        "verbs": ["get", "list", "watch", "update", "patch", "delete"],
+    },
 ]
 
 
