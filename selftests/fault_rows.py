@@ -177,7 +177,7 @@ OUTSIDE = [
     ),
     Row(
         ("database-gone",),
-        each(("database_answers_select_1", *ASKED), "the database refuses connections"),
+        each(("database_answers_select_1", *ASKED), "refuses connections"),
         blocks=BEYOND_ACCEPTED,
         long_proof=True,
     ),
@@ -303,7 +303,7 @@ RELEASE = [
         ("redis-wants-a-password", "database-gone", "vllm-image-missing", "sqs-denied"),
         {
             "redis_answers_ping": "wants a password",
-            "database_answers_select_1": "the database refuses connections",
+            "database_answers_select_1": "refuses connections",
             "vllm_image_is_pulled": "cannot be pulled",
             "sqs_lists_queues": "the release's role has not the rights to the broker sqs",
             "sqs_queue_goes_round": "the release's role has not the rights to the broker sqs",

@@ -17,7 +17,7 @@ import pytest
 import trustme
 from api_server import TOKEN, Api, write_config
 from kube_proxy import Exchange, KubeProxy, closed, cut, hang, said, tunnel
-from sandboxes import Sandbox, Underway, judged, sandbox
+from sandboxes import Sandbox, Underway, judged
 from scripted import Scripted, answer
 
 from seatrial.kube import Forbidden, Kube
@@ -266,13 +266,7 @@ def test_a_remote_api_server_behind_an_https_proxy(record: Record, tmp_path: Pat
 # -- whole runs -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def released() -> Iterator[Sandbox]:
-    """One sandbox for all runs."""
-    with sandbox() as one:
-        yield one
-
-
+@pytest.mark.prove
 def test_a_run_on_a_way_that_stumbles_is_green(released: Sandbox, tmp_path: Path) -> None:
     """Its credentials last a moment, the API server goes away while an endpoint is waited for, and is busy at times."""
     real = f"Bearer {released.up['kube_token']}"
@@ -320,6 +314,7 @@ def test_a_run_whose_api_server_stays_away(released: Sandbox, tmp_path: Path) ->
     assert "Traceback" not in run.out
 
 
+@pytest.mark.prove
 def test_a_gateway_token_that_ends_in_mid_run(released: Sandbox, tmp_path: Path) -> None:
     """It is fetched again, once for each refusal; where the new one is refused as well, the rest is an error."""
     word = released.up["token"]

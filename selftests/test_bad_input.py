@@ -151,13 +151,6 @@ def test_nobody_listens(tmp_path: Path) -> None:
     assert run.verdicts["tier_a/sync_task_echoes"] == "blocked"
 
 
-@pytest.fixture(scope="module")
-def released() -> Iterator[Sandbox]:
-    """One sandbox for what needs one."""
-    with sandbox() as one:
-        yield one
-
-
 def test_a_namespace_that_does_not_exist(tmp_path: Path, released: Sandbox) -> None:
     run = judged(tmp_path, "--namespace", "nowhere", **released.environment())
     one_line(run, 4, "ERROR: there is no namespace 'nowhere'")
@@ -178,6 +171,7 @@ def test_an_endpoint_namespace_that_does_not_exist(tmp_path: Path, released: San
     one_line(run, 4, "ERROR: there is no namespace 'nowhere'")
 
 
+@pytest.mark.prove
 def test_another_endpoint_namespace_proves_nothing(tmp_path: Path, released: Sandbox) -> None:
     run = judged(tmp_path, "-m", "tier_a", **released.environment(), ENDPOINT_NAMESPACE="default")
     one_line(run, 3, "was seen in namespace default before its delete, so that nobody can say whether one is left")
@@ -201,6 +195,7 @@ def test_a_record_that_cannot_be_written(tmp_path: Path) -> None:
     one_line(run, 4, "the record cannot be written")
 
 
+@pytest.mark.prove
 def test_the_gateway_of_another_deployment(tmp_path: Path, released: Sandbox) -> None:
     with sandbox() as other:
         run = judged(tmp_path, **released.environment(), GATEWAY_URL=other.up["gateway_url"])

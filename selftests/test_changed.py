@@ -144,6 +144,7 @@ def await_waiting(folder: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("arguments", [("-n", "2"), pytest.param((), marks=pytest.mark.prove)], ids=["n2", "n0"])
 def test_a_helm_upgrade_in_mid_run(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """What was judged before it stands; what the run made is removed as ever."""

@@ -13,19 +13,12 @@ from pathlib import Path
 import pytest
 from dummies import ROOT, Ended, clean_environment
 from kube_proxy import Act, Exchange, KubeProxy, said
-from sandboxes import Sandbox, judged, sandbox
+from sandboxes import Sandbox, judged
 from scripted import Spoken
 
 ASKED = ("-k", "redis_answers_ping")
 PODS = "^POST .*/pods$"
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
-
-
-@pytest.fixture(scope="module")
-def released() -> Iterator[Sandbox]:
-    """One sandbox for all runs."""
-    with sandbox() as one:
-        yield one
 
 
 def probed(released: Sandbox, folder: Path, act: Act, *arguments: str) -> Ended:

@@ -40,7 +40,7 @@ class CtrlC:
         os.killpg(run.process.pid, signal.SIGINT)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "n2"])
+@pytest.mark.parametrize("workers", [pytest.param((), marks=pytest.mark.prove), ("-n", "2")], ids=["alone", "n2"])
 def test_ctrl_c_removes_what_was_made(slow: Sandbox, tmp_path: Path, workers: tuple[str, ...]) -> None:
     ctrl_c = CtrlC()
     run = judged(tmp_path, *workers, during=ctrl_c, **slow.environment())
@@ -57,6 +57,7 @@ def test_ctrl_c_removes_what_was_made(slow: Sandbox, tmp_path: Path, workers: tu
     assert slow.left(run.run["run"]) == []
 
 
+@pytest.mark.prove
 def test_ctrl_c_says_what_is_left_and_what_to_type(slow: Sandbox, tmp_path: Path) -> None:
     """What the builder will make of it one day, nobody knows now."""
     ctrl_c = CtrlC()
@@ -96,6 +97,7 @@ def test_a_port_forward_that_breaks_is_opened_again(slow: Sandbox, tmp_path: Pat
     assert "\r" not in run.out
 
 
+@pytest.mark.prove
 def test_a_terminal_shows_one_live_line(slow: Sandbox, tmp_path: Path) -> None:
     here, there = pty.openpty()
     run = subprocess.Popen(

