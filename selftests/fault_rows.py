@@ -34,8 +34,9 @@ class Row:
 
     `fails`: by failing check, in the order of the run, what stands in its line; none: nothing may turn red. `given`:
     options of the run. `select`: what it runs, else everything. `left`: whether something of an endpoint cannot be
-    removed. A row with `long_proof` is for `make prove` alone. `sign`: what the sandbox calls its first public
-    sign, the others' is the fault's name. `words`: what the sandbox is.
+    removed. `perhaps`: those of `fails` that pass where nothing had happened before. A row with `long_proof` is for
+    `make prove` alone. `sign`: what the sandbox calls its first public sign, the others' is the fault's name.
+    `words`: what the sandbox is.
     """
 
     faults: tuple[str, ...]
@@ -47,6 +48,7 @@ class Row:
     words: tuple[str, ...] = ()
     sign: str = ""
     left: bool = False
+    perhaps: tuple[str, ...] = ()
     long_proof: bool = False
 
     @property
@@ -60,8 +62,8 @@ def each(checks: tuple[str, ...], line: str) -> dict[str, str]:
 
 
 TIER_A, INFRA, PREFLIGHT = ("-m", "tier_a"), ("-m", "infra"), ("-m", "preflight")
-ASKED = ("endpoints_are_listed", "no_credentials_no_entry", *ACCEPTED, "task_without_endpoint_is_refused")
-"""What the gateway cannot answer without its database."""
+ASKED = ("endpoints_are_listed", *ACCEPTED, "task_without_endpoint_is_refused")
+"""What the gateway cannot answer without its database. It refuses whoever has no credentials before it asks."""
 BEYOND_ACCEPTED = (*SERVES, *NEED_SERVING, *DELETED, *NOTHING_LEFT)
 
 # Of the gateway, and of what it answers.
@@ -126,6 +128,13 @@ GATEWAY = [
         {"async_task_succeeds": "the task's status is SUCCESS with status_code 500"},
         long_proof=True,
     ),
+    Row(
+        ("async-never-done",),
+        {"async_task_succeeds": "a worker has taken 1 from its queue, and does not finish"},
+        given=("--set", "async_task_timeout=50"),
+        blocks=("failing_async_task_is_told",),
+        long_proof=True,
+    ),
     Row(("streaming-answers-nothing",), {"streaming_task_echoes": "a stream without an event"}, long_proof=True),
     Row(("delete-leaves-queue",), {NOTHING_LEFT[1]: "the queue launch-endpoint-id-end_"}, left=True, long_proof=True),
     Row(
@@ -138,9 +147,10 @@ GATEWAY = [
     Row(("delete-leaves-objects",), each(NOTHING_LEFT, "left in model-engine-endpoints"), left=True, select=TIER_A),
 ]
 
+RESTARTED = "no_restarts_during_the_run"
 MEETS_REDIS = (
     *("redis_answers_ping", "cacher_redis_lets_it_in", *SERVES, *DELETED),
-    "no_restarts_during_the_run",  # the cacher dies of it, once there is an endpoint
+    RESTARTED,  # the cacher dies of it, once there is an endpoint
 )
 
 # Of what the release stands on.
@@ -155,6 +165,27 @@ OUTSIDE = [
         long_proof=True,
     ),
     Row(
+        ("sqs-denied",),
+        each(
+            (
+                *("sqs_lists_queues", "sqs_queue_goes_round", "builder_runs", "no_pod_in_error_state"),
+                *("builder_is_connected", *ACCEPTED, RESTARTED),
+            ),
+            "the release's role has not the rights to the broker sqs",
+        ),
+        blocks=BEYOND_ACCEPTED,
+        perhaps=("builder_runs", "no_pod_in_error_state", RESTARTED),  # each time it runs for a moment before it dies
+        long_proof=True,
+    ),
+    Row(
+        ("builder-on-another-queue",),
+        each(SERVES, "which does not shrink though the builder lives: it listens to"),
+        given=("--set", "endpoint_ready_timeout=150"),
+        blocks=NEED_SERVING,
+        left=True,  # what was asked for may still be built, once somebody mends it
+        long_proof=True,
+    ),
+    Row(
         ("cacher-without-redis-rights",),
         each(MEETS_REDIS, "does not let the release do what it must"),
         blocks=(*NEED_SERVING, *NOTHING_LEFT),
@@ -164,6 +195,21 @@ OUTSIDE = [
     Row(
         ("redis-wants-a-password",),
         each(MEETS_REDIS, "wants a password"),
+        perhaps=(RESTARTED,),  # one that had never met Redis waits for ever
+        blocks=(*NEED_SERVING, *NOTHING_LEFT),
+        left=True,
+        long_proof=True,
+    ),
+    Row(
+        ("redis-wants-a-password",),
+        each(("redis_answers_ping", "cacher_redis_lets_it_in", *SERVES), "wants a password"),
+        blocks=NEED_SERVING,
+        words=("documented",),
+        long_proof=True,
+    ),
+    Row(
+        ("redis-readonly",),
+        each(MEETS_REDIS, "is read-only: a replica"),
         blocks=(*NEED_SERVING, *NOTHING_LEFT),
         left=True,
         long_proof=True,
@@ -268,6 +314,20 @@ RELEASE = [
             "the container model-engine-cacher of model-engine-cacher crashes again and again",
         ),
         sign="CrashLoopBackOff",
+        long_proof=True,
+    ),
+    Row(
+        ("autoscaler-dead",),
+        each(
+            ("autoscaler_runs", "no_pod_in_error_state", "autoscaler_iterates", "no_restarts_during_the_run"),
+            "crashes again and again",
+        ),
+        sign="CrashLoopBackOff",
+        long_proof=True,
+    ),
+    Row(
+        ("autoscaler-looping",),
+        {"autoscaler_iterates": "the autoscaler's loop ends with an error each time"},
         long_proof=True,
     ),
     # Several at once where none hides another.

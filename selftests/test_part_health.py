@@ -290,6 +290,11 @@ def test_a_program_that_is_not_in_the_image(logged: Logged, release: Release) ->
     cause = cacher.trouble(logged.kube, release)
     assert cause is not None
     assert "No module named" in " ".join(cause.evidence)
+    again = workload.dying(logged.kube, release, "cacher")
+    assert again is not None
+    assert (again.key, again.line) == (cause.key, cause.line), "one cause, whoever meets it"
+    logged.status("cacher", restartCount=1)
+    assert workload.dying(logged.kube, release, "cacher") is None, "it was started anew once, and runs"
 
 
 # -- autoscaler ----------------------------------------------------------------------------------------------------

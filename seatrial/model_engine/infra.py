@@ -266,7 +266,7 @@ class Infra:
         (pod, container), namespace = place, self.release.namespace
         before = self.restarts.get(place, 0)
         evidence = f"pod {namespace}/{pod}, container {container}: {count} restarts, {before} at the first look"
-        if cause := words.death(self.kube, self.release, component):
+        if cause := workload.dying(self.kube, self.release, component):
             return replace(cause, evidence=(*cause.evidence, evidence), settle=0.0)
         return Cause(
             f"{component}.restarts/{namespace}",

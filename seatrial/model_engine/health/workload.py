@@ -44,6 +44,14 @@ def rollout(kube: Kube, release: Release, component: str) -> Cause | None:
     return explained(kube, release, component, cause)
 
 
+def dying(kube: Kube, release: Release, component: str) -> Cause | None:
+    """Why its containers die: by the last words of one, else by what Kubernetes calls a crash loop."""
+    if cause := words.death(kube, release, component):
+        return cause
+    cause = trouble(kube, release, component)
+    return cause if cause is not None and cause.key.startswith(_DIES) else None
+
+
 def explained(kube: Kube, release: Release, component: str, cause: Cause | None) -> Cause | None:
     """`cause`, or a better one: a container that dies says why in its last words."""
     if cause is None or not cause.key.startswith(_DIES):
