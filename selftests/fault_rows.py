@@ -136,7 +136,7 @@ GATEWAY = [
         long_proof=True,
     ),
     Row(("streaming-answers-nothing",), {"streaming_task_echoes": "a stream without an event"}, long_proof=True),
-    Row(("delete-leaves-queue",), {NOTHING_LEFT[1]: "the queue launch-endpoint-id-end_"}, left=True, long_proof=True),
+    Row(("delete-leaves-queue",), {NOTHING_LEFT[1]: "the queue launch-endpoint-id-end_"}, long_proof=True),
     Row(
         ("delete-not-performed",),
         each(DELETED, "the gateway answered the delete of"),

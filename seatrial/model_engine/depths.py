@@ -10,6 +10,7 @@ from seatrial.kube import Kube
 from seatrial.model_engine import places
 from seatrial.model_engine.configuration import REDIS, SQS, Configuration
 from seatrial.model_engine.discovery import Release, command, container
+from seatrial.model_engine.services import QUEUE
 from seatrial.probe import Probe, Prober
 from seatrial.trial import Trial
 from seatrial.verdict import Cause, NotJudged, Reason, Unhealthy
@@ -126,7 +127,7 @@ class Watch:
         return self._waited(newest, self.trial.settings.image_pull_timeout)
 
     def gone(self) -> None:
-        """Return once there is no such queue; `Unhealthy` if it stays."""
+        """Return once there is no such queue; `Unhealthy` if it stays: then the end of the run deletes it."""
 
         def probe() -> None:
             found = self.depths()
@@ -136,7 +137,12 @@ class Watch:
             if left:
                 raise Unhealthy(self._left(last))
 
-        self._waited(probe, self.trial.settings.image_pull_timeout + FORGOTTEN)
+        try:
+            self._waited(probe, self.trial.settings.image_pull_timeout + FORGOTTEN)
+        except Unhealthy:
+            if self.broker == SQS:
+                self._take_over()
+            raise
 
     def _waited(self, probe: Callable[[], T], timeout: float) -> T:
         """Not to have looked is no finding: `NotJudged`."""
@@ -162,12 +168,19 @@ class Watch:
         lengths = dict(zip(REDIS_DATABASES, line["replies"][1::2], strict=True))
         return Depth(True, sum(lengths.values()), databases=tuple(db for db, length in lengths.items() if length))
 
+    def _take_over(self) -> None:
+        """The queue is of an endpoint of ours, and the product has forgotten it: from now on it is the journal's."""
+        url = f"$(aws sqs get-queue-url --queue-name {self.queue} --query QueueUrl --output text)"
+        self.trial.journal.intend(QUEUE, self.queue, by_pod=True, type=f"aws sqs delete-queue --queue-url {url}")
+
     def _left(self, depth: Depth) -> Cause:
         return Cause(
             f"model_engine.left/{self.queue}",
             f"the queue {self.queue} is left",
             evidence=(f"{self.broker}: {depth}", f"seen from {self.probe.place.seen_from}"),
             settle=FORGOTTEN,
-            do="no API of the product deletes it any more: delete it in the broker",
+            do="no API of the product deletes it any more: this run deletes it at its end"
+            if self.broker == SQS
+            else "no API of the product deletes it any more: delete it in the broker",
             look=f"aws sqs get-queue-url --queue-name {self.queue}" if self.broker == SQS else "",
         )
