@@ -277,8 +277,11 @@ RELEASE = [
     ),
     Row(
         ("no-node-fits",),
-        each(SERVES, "no node can take the pod"),
+        each(("vllm_image_is_pulled", *PULLS, *SERVES), "no node can take the pod"),
+        # Probes find no node either, those for queues among them.
+        errors=(*PROBED, "cacher_redis_lets_it_in", "nothing_of_async_endpoint_is_left"),
         blocks=NEED_SERVING,
+        left=True,
         sign="FailedScheduling",
         long_proof=True,
     ),
