@@ -85,7 +85,7 @@ GATEWAY = [
             *("unknown_async_task_never_succeeds", *LIFECYCLES),
         ),
         sign="ScaledToZero",
-        select=("-m", "infra or control_plane"),
+        select=("-k", "gateway_runs or hpa or healthz or endpoints_are_listed"),
     ),
     Row(
         ("list-not-a-list",),
@@ -120,7 +120,7 @@ GATEWAY = [
             "failing_async_task_is_told": "the worker answered 500, and the gateway tells of a success",
             "unknown_async_task_never_succeeds": "answered 200",
         },
-        select=TIER_A,
+        select=("-k", "without_endpoint or unknown_async"),
     ),
     Row(
         ("sync-failure-with-200",),
@@ -294,7 +294,7 @@ RELEASE = [
         blocks=NEED_SERVING,
         sign="ScaledToZero",
         left=True,
-        select=INFRA,
+        select=("-k", "builder_runs or builder_is_connected"),
     ),
     Row(
         ("builder-forbidden",),
@@ -417,7 +417,7 @@ RELEASE = [
 
 # No fault at all: nothing may turn red.
 GREEN = [
-    Row(("another-teams-endpoint", "foreign-release", "leftovers", "redis-blip"), {}, select=INFRA),
+    Row(("another-teams-endpoint", "foreign-release", "leftovers", "redis-blip"), {}, long_proof=True),
     *(
         Row((one,), {}, long_proof=True)
         for one in (

@@ -99,6 +99,7 @@ def default_deny(released: Sandbox) -> Iterator[None]:
                 kube.delete(f"{path}/{name}")
 
 
+@pytest.mark.prove
 def test_a_network_policy_that_stops_only_the_probe(released: Sandbox, tmp_path: Path) -> None:
     """What hangs for our pod need not hang for the product: that is an error, and never Redis' failure."""
     with default_deny(released):

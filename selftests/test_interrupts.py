@@ -16,6 +16,8 @@ import pytest
 from dummies import ROOT, clean_environment
 from sandboxes import Sandbox, Underway, judged, sandbox, suite
 
+pytestmark = pytest.mark.prove  # test_sweep.py has a run that is ended, and one that is killed
+
 WAITING = "waiting for sync endpoint: "
 BACK_AT_THE_PROMPT = 30.0
 """Seconds from Ctrl-C, at the most."""
@@ -40,7 +42,7 @@ class CtrlC:
         os.killpg(run.process.pid, signal.SIGINT)
 
 
-@pytest.mark.parametrize("workers", [pytest.param((), marks=pytest.mark.prove), ("-n", "2")], ids=["alone", "n2"])
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "n2"])
 def test_ctrl_c_removes_what_was_made(slow: Sandbox, tmp_path: Path, workers: tuple[str, ...]) -> None:
     ctrl_c = CtrlC()
     run = judged(tmp_path, *workers, during=ctrl_c, **slow.environment())
@@ -57,7 +59,6 @@ def test_ctrl_c_removes_what_was_made(slow: Sandbox, tmp_path: Path, workers: tu
     assert slow.left(run.run["run"]) == []
 
 
-@pytest.mark.prove
 def test_ctrl_c_says_what_is_left_and_what_to_type(slow: Sandbox, tmp_path: Path) -> None:
     """What the builder will make of it one day, nobody knows now."""
     ctrl_c = CtrlC()
@@ -73,7 +74,6 @@ def test_ctrl_c_says_what_is_left_and_what_to_type(slow: Sandbox, tmp_path: Path
     assert slow.up["kube_token"] not in run.out
 
 
-@pytest.mark.prove
 def test_a_port_forward_that_breaks_is_opened_again(slow: Sandbox, tmp_path: Path) -> None:
     """The gateway's only pod is deleted while the endpoint is waited for; the log says each reason once."""
 
@@ -97,7 +97,6 @@ def test_a_port_forward_that_breaks_is_opened_again(slow: Sandbox, tmp_path: Pat
     assert "\r" not in run.out
 
 
-@pytest.mark.prove
 def test_a_terminal_shows_one_live_line(slow: Sandbox, tmp_path: Path) -> None:
     here, there = pty.openpty()
     run = subprocess.Popen(

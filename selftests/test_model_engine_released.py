@@ -503,6 +503,7 @@ def test_forwarder_max_concurrency_breaks_the_forwarder(replay: Replay, bundle: 
     replay("bug_forwarder_max_concurrency_sync_task")
 
 
+@pytest.mark.prove
 def test_without_a_builder_an_endpoint_stays_pending(release: Release, replay: Replay, bundle: str) -> None:
     release.scale("model-engine-endpoint-builder", 0)
     replay("pending_create_builder_down")
@@ -587,6 +588,7 @@ def test_a_refused_delete(release: Release, replay: Replay, bundle: str) -> None
     assert kept["status_reason"] == "Failed to delete the endpoint's infrastructure."
 
 
+@pytest.mark.prove
 def test_no_usable_database(release: Release, replay: Replay) -> None:
     """Refused, without an address, not migrated."""
     up = urlsplit(release.up["database_url"])
@@ -624,6 +626,7 @@ def with_cache(release: Release, url: str) -> Callable[[Object], None]:
     return change
 
 
+@pytest.mark.prove
 def test_redis_refuses(release: Release, replay: Replay, bundle: str) -> None:
     create(replay, "e2e_sync_create", "there-is-one")
     change = with_cache(release, "redis://127.0.0.1:1")
@@ -665,6 +668,7 @@ def uncaught(release: Release, name: str) -> str:
     return str(said[0]["exc_info"])
 
 
+@pytest.mark.prove
 def test_redis_asks_for_a_password(release: Release, replay: Replay, bundle: str) -> None:
     create(replay, "e2e_sync_create", "there-is-one")
     serving(replay, "there-is-one")
