@@ -19,7 +19,7 @@ from recordings import Answer, request, until
 from sandbox.client import Client
 
 ROOT = Path(__file__).parent.parent
-SCALE = 0.1
+SCALE = 0.2
 WAIT = 20.0
 
 Object = dict[str, Any]

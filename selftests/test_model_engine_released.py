@@ -189,7 +189,7 @@ def test_a_bundle_that_cannot_serve_the_type(replay: Replay, bundle: str) -> Non
 
 def test_a_sync_endpoint_from_create_to_delete(release: Release, replay: Replay, bundle: str) -> None:
     name = "smoke-test-echo-sync"
-    # The first create of a gateway makes its client for SQS; what follows looks at a cache of 15 s, here 1.5.
+    # The first create of a gateway makes its client for SQS; what follows looks at a cache of 15 s, here 3.
     create(replay, "e2e_sync_create", "before-it", endpoint_type="async")
     replay("e2e_sync_create")
     replay("e2e_sync_list_immediately")
