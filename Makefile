@@ -30,7 +30,7 @@ lint: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m seatrial docs
 
-# The long proof: all faults at full scale with their times, repetitions, kills; about 12 minutes, and it goes on where it
+# The long proof: all faults at full scale with their times, repetitions, kills. It takes long, and goes on where it
 # stopped (PROVE_AGAIN=1 begins anew). Prints the figures and writes them to docs/proof.md.
 prove: $(STAMP)
 	$(BIN)/python -m pytest -c selftests/pytest.ini -m prove -n 0 selftests; held=$$?; \

@@ -8,8 +8,8 @@ import pytest
 from sandboxes import Sandbox, sandbox
 
 SHARING = (
-    *("test_access", "test_bad_input", "test_guarded", "test_order", "test_permissions", "test_secrets"),
-    "test_selection",
+    *("test_access", "test_bad_input", "test_guarded", "test_infra", "test_order", "test_permissions"),
+    *("test_secrets", "test_selection"),
 )
 """They share one sandbox, the costliest thing here: each leaves it as it was."""
 LONGEST = (

@@ -15,12 +15,6 @@ pytestmark = pytest.mark.prove  # test_runs.py has whole runs by both contracts
 
 
 @pytest.fixture(scope="module")
-def released() -> Iterator[Sandbox]:
-    with sandbox() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
 def documented() -> Iterator[Sandbox]:
     with sandbox("documented") as one:
         yield one
@@ -29,12 +23,10 @@ def documented() -> Iterator[Sandbox]:
 CHECKS = len([check for check in docs.checks() if check.phase == "infra"])
 
 
-@pytest.mark.prove
 def test_green(released: Sandbox, tmp_path: Path) -> None:
     green(judged(tmp_path, "-m", "infra", **released.environment()), checks=CHECKS)
 
 
-@pytest.mark.prove  # test_runs.py has a whole run by that contract
 def test_green_by_the_documented_contract(documented: Sandbox, tmp_path: Path) -> None:
     run = judged(tmp_path, "-m", "infra", **documented.environment())
     green(run, checks=CHECKS)
@@ -48,14 +40,12 @@ def test_what_the_release_has_off_is_not_applicable(released: Sandbox, tmp_path:
     green(run, *(f"infra/{name}" for name in parts), checks=4)
 
 
-@pytest.mark.prove
 @pytest.mark.parametrize("words", [("onprem", "patched"), ("gcp", "patched"), ("redis-broker",)], ids="+".join)
 def test_green_elsewhere(tmp_path: Path, words: tuple[str, ...]) -> None:
     with sandbox(*words) as one:
         green(judged(tmp_path, "-m", "infra", **one.environment()), checks=CHECKS)
 
 
-@pytest.mark.prove
 def test_the_released_product_on_prem_is_told_as_its_own_defect(tmp_path: Path) -> None:
     with sandbox("onprem") as one:
         run = judged(tmp_path, "-m", "infra", **one.environment())
