@@ -3,10 +3,9 @@
 Sign: the autoscaler's log says "Error in deployment loop" every 3 s; its pods stay ready.
 """
 
-from typing import Any
-
 from sandbox.client import Client
 from sandbox.faults.acts import autoscaler
+from sandbox.faults.acts.deployment import somebodys
 from sandbox.faults.acts.public import public
 from sandbox.faults.acts.until import until
 from sandbox.handle import Sandbox
@@ -20,7 +19,14 @@ async def break_(sandbox: Sandbox) -> None:
         running = await autoscaler.found(client, sandbox)
         variables = running["spec"]["template"]["spec"]["containers"][0]["env"]
         broker = next(one["value"] for one in variables if one["name"] == "BROKER_NAME")
-        await client.create(deployments(sandbox), deployment({f"{PREFIX}broker": broker}))
+        theirs = somebodys(
+            NAME,
+            {"app": NAME},
+            "registry.local/somebodys-worker:1",
+            replicas=0,
+            annotations={f"{PREFIX}broker": broker},
+        )
+        await client.create(deployments(sandbox), theirs)
         pods = f"/api/v1/namespaces/{sandbox.namespace}/pods"
         name = running["metadata"]["name"]
 
@@ -43,18 +49,3 @@ async def heal(sandbox: Sandbox) -> None:
 def deployments(sandbox: Sandbox) -> str:
     """Where endpoints' Deployments are."""
     return f"/apis/apps/v1/namespaces/{sandbox.endpoint_namespace}/deployments"
-
-
-def deployment(annotations: dict[str, str]) -> dict[str, Any]:
-    """One without pods."""
-    container = {"name": "main", "image": "registry.local/somebodys-worker:1", "command": ["work"]}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "annotations": annotations},
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": {"app": NAME}},
-            "template": {"metadata": {"labels": {"app": NAME}}, "spec": {"containers": [container]}},
-        },
-    }

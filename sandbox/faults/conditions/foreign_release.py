@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from sandbox.client import Client
+from sandbox.faults.acts.deployment import somebodys
 from sandbox.faults.acts.until import pods_gone
 from sandbox.handle import Sandbox
 
@@ -17,7 +18,7 @@ SECRET = f"sh.helm.release.v1.{NAME}.v3"
 async def break_(sandbox: Sandbox) -> None:
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
         deployments, secrets = paths(sandbox)
-        await client.create(deployments, deployment())
+        await client.create(deployments, somebodys(NAME, LABELS, "registry.local/exporter:0.1-was-never-pushed"))
         await client.create(secrets, secret(sandbox.namespace))
 
 
@@ -33,23 +34,6 @@ def paths(sandbox: Sandbox) -> tuple[str, str]:
     """Where Deployments and Secrets of the release's namespace are."""
     place = f"namespaces/{sandbox.namespace}"
     return f"/apis/apps/v1/{place}/deployments", f"/api/v1/{place}/secrets"
-
-
-def deployment() -> dict[str, Any]:
-    container = {"name": NAME, "image": "registry.local/exporter:0.1-was-never-pushed", "command": ["exporter"]}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "labels": LABELS},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": {"app": NAME}},
-            "template": {
-                "metadata": {"labels": LABELS},
-                "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
-            },
-        },
-    }
 
 
 def secret(namespace: str) -> dict[str, Any]:

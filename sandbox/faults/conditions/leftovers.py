@@ -5,6 +5,7 @@ from typing import Any
 import aiohttp
 
 from sandbox.client import Client
+from sandbox.faults.acts.deployment import somebodys
 from sandbox.faults.acts.until import pods_gone
 from sandbox.handle import Sandbox
 
@@ -17,7 +18,7 @@ PROBE = {"app.kubernetes.io/managed-by": "seatrial", "seatrial.dev/run": "000000
 async def break_(sandbox: Sandbox) -> None:
     core, apps = paths(sandbox.endpoint_namespace)
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
-        await client.create(f"{apps}/deployments", deployment())
+        await client.create(f"{apps}/deployments", somebodys(NAME, LABELS, "registry.local/was-deleted:1"))
         await client.create(f"{core}/configmaps", {"metadata": {"name": NAME, "labels": LABELS}, "data": {}})
         old = {"seatrial.dev/expires": "2026-01-01T00:00:00Z"}
         metadata = {"name": "seatrial-probe-00000000", "labels": PROBE, "annotations": old}
@@ -55,24 +56,6 @@ async def queue(sandbox: Sandbox, action: str) -> None:
         session.post(sandbox.sqs_url, json=body, headers=headers),
     ):
         pass
-
-
-def deployment() -> dict[str, Any]:
-    """An endpoint's, whose image is gone by now."""
-    container = {"name": "main", "image": "registry.local/was-deleted:1", "command": ["serve"]}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "labels": LABELS},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": {"app": NAME}},
-            "template": {
-                "metadata": {"labels": LABELS},
-                "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
-            },
-        },
-    }
 
 
 def evicted() -> dict[str, Any]:
