@@ -1,4 +1,4 @@
-"""What the sandbox may be, and what may happen under a run, without turning anything red; see also fault_rows.py."""
+"""What the sandbox may be, and what may happen under a run, without turning anything red; see also rows/green.py."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from dummies import ROOT, Ended, clean_environment
-from fault_rows import LIFECYCLES, NOT_APPLICABLE, ROWS, Row
+from rows import NOT_APPLICABLE, ROWS, not_applicable
+from rows.row import LIFECYCLES, Row
 from sandboxes import Sandbox, judged, sandbox
 
 
@@ -41,7 +42,7 @@ def run_of(one: Sandbox, folder: Path, row: Row, *select: str) -> Ended:
 def as_told(row: Row, run: Ended) -> None:
     """The run ended as the row says, as far as it selected what the row names."""
     checks = {check["id"].partition("/")[2]: check for check in run.run["checks"]}
-    expected = dict.fromkeys(NOT_APPLICABLE[row.words], "not applicable")
+    expected = dict.fromkeys(not_applicable(row), "not applicable")
     expected |= dict.fromkeys(row.blocks, "blocked") | dict.fromkeys(row.errors, "error")
     verdicts = {name: check["verdict"] for name, check in checks.items() if check["verdict"] != "pass"}
     fails = {name: line for name, line in row.fails.items() if name in verdicts or name not in row.perhaps}
@@ -72,5 +73,6 @@ def test_every_check_has_a_fault() -> None:
 
 
 def test_every_row_speaks_of_checks() -> None:
-    named = {name for row in ROWS for name in (*row.fails, *row.blocks, *row.errors)}.union(*NOT_APPLICABLE.values())
+    named = {name for row in ROWS for name in (*row.fails, *row.blocks, *row.errors, *row.judged)}
+    named |= {name for one in NOT_APPLICABLE for name in one.checks}
     assert named - collected() == set()

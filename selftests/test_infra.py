@@ -1,4 +1,4 @@
-"""The phase infra on a whole release: green, here and elsewhere. What turns it red stands in fault_rows.py."""
+"""The phase infra on a whole release: green, here and elsewhere. What turns it red stands in rows/."""
 
 from __future__ import annotations
 

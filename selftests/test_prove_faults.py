@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import test_faults
 from prove_results import proven
+from rows import ROWS
+from rows.row import Row
 from sandboxes import Sandbox, sandbox
-from test_faults import ROWS, Row
 
 from seatrial.record import Event, events
 

@@ -1,0 +1,36 @@
+"""Of the broker, and of who asks it."""
+
+from rows.row import ACCEPTED, BEYOND_ACCEPTED, NEED_SERVING, RESTARTED, SERVES, Row, each
+
+ROWS = [
+    Row(
+        ("broker-unreachable",),
+        each(
+            ("sqs_lists_queues", "sqs_queue_goes_round", "builder_is_connected", *ACCEPTED), "the broker sqs cannot be"
+        ),
+        blocks=BEYOND_ACCEPTED,
+        left=True,
+        long_proof=True,
+    ),
+    Row(
+        ("sqs-denied",),
+        each(
+            (
+                *("sqs_lists_queues", "sqs_queue_goes_round", "builder_runs", "no_pod_in_error_state"),
+                *("builder_is_connected", *ACCEPTED, RESTARTED),
+            ),
+            "the release's role has not the rights to the broker sqs",
+        ),
+        blocks=BEYOND_ACCEPTED,
+        perhaps=("builder_runs", "no_pod_in_error_state", RESTARTED),  # each time it runs for a moment before it dies
+        long_proof=True,
+    ),
+    Row(
+        ("builder-on-another-queue",),
+        each(SERVES, "which does not shrink though the builder lives: it listens to"),
+        given=("--set", "endpoint_ready_timeout=150"),
+        blocks=NEED_SERVING,
+        left=True,  # what was asked for may still be built, once somebody mends it
+        long_proof=True,
+    ),
+]

@@ -1,0 +1,57 @@
+"""Several at once, where none hides another."""
+
+from rows.row import INFRA, Row
+
+ROWS = [
+    Row(
+        (
+            *("hpa-missing", "configuration-differs", "two-image-tags", "migration-failed"),
+            *("autoscaler-looping", "inference-frameworks-stale"),
+        ),
+        {
+            "one_image_tag_for_all": "do not all run one image tag: ",
+            "no_migration_job_is_left": "failed: ",
+            "gateway_hpa_can_scale": "no HorizontalPodAutoscaler in namespace model-engine scales",
+            "autoscaler_iterates": "the autoscaler's loop ends with an error each time",
+            "configuration_is_equal_in_both_namespaces": "infra_service_config.s3_bucket",
+            "inference_frameworks_are_the_releases": "vllm: 0.0.1-of-before, the release says 0.11.1",
+        },
+        select=INFRA,
+    ),
+    Row(
+        ("cacher-dead", "autoscaler-dead"),
+        {
+            "cacher_runs": "crashes again and again",
+            "autoscaler_runs": "crashes again and again",
+            "no_pod_in_error_state": "crashes again and again",
+            "autoscaler_iterates": "crashes again and again",
+            "cacher_completes_cycles": "crashes again and again",
+            "no_restarts_during_the_run": "",
+        },
+        sign="CrashLoopBackOff",
+        select=INFRA,
+    ),
+    Row(
+        ("redis-wants-a-password", "database-gone", "vllm-image-missing", "sqs-denied"),
+        {
+            "redis_answers_ping": "wants a password",
+            "database_answers_select_1": "refuses connections",
+            "vllm_image_is_pulled": "cannot be pulled",
+            "sqs_lists_queues": "the release's role has not the rights to the broker sqs",
+            "sqs_queue_goes_round": "the release's role has not the rights to the broker sqs",
+            "cacher_redis_lets_it_in": "wants a password",
+            "builder_is_connected": "the release's role has not the rights to the broker sqs",
+        },
+        select=("-k", "redis or database or vllm or sqs or builder_is_connected"),
+    ),
+    Row(
+        ("kubeconfig-empty", "redis-wants-a-password"),
+        {
+            "redis_answers_ping": "wants a password",
+            "redis_broker_answers_ping": "wants a password",
+            "embedded_kubeconfig_is_valid": "has no clusters and no users",
+        },
+        words=("documented", "redis-broker", "patched"),
+        select=("-k", "answers_ping or kubeconfig"),
+    ),
+]

@@ -1,0 +1,18 @@
+"""What is no fault: nothing may turn red."""
+
+from rows.row import SQS, STREAMING, NotApplicable, Row
+
+TOGETHER = ("another-teams-endpoint", "foreign-release", "leftovers", "redis-blip")
+ROWS = [
+    Row(TOGETHER, {}, long_proof=True),
+    *(Row((one,), {}, long_proof=True) for one in (*TOGETHER, "backlog", "without-status-reason")),
+]
+
+REDIS_BROKER = ("redis-broker", "gcp", "onprem")
+NOT_APPLICABLE = [
+    NotApplicable(("images_are_from_expected_registries", "target_is_as_declared")),  # nobody declares anything
+    NotApplicable(("failing_task_fails", *STREAMING), where=("documented",)),
+    NotApplicable(("embedded_kubeconfig_is_valid",), unless=("documented",)),
+    NotApplicable(("redis_broker_answers_ping",), unless=REDIS_BROKER),
+    NotApplicable(SQS, where=REDIS_BROKER),
+]
