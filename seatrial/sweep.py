@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -61,6 +61,13 @@ class Left:
     expires: float = 0.0
     state: str = "unknown"
     directory: Path | None = None
+
+    def add(self, found: Iterable[Entry]) -> None:
+        """What was found, beside what is known of it."""
+        for entry in found:
+            known = self.entries.get((entry.kind, entry.name))
+            how = {**(known.how if known else {}), **entry.how}
+            self.entries[entry.kind, entry.name] = Entry(entry.kind, entry.name, how)
 
     def describe(self, now: float) -> str:
         """One line: the run, its age, whether it lives."""
@@ -160,10 +167,7 @@ class _Sweep:
         for entry in self._find(self.systems.finders):
             run = run_of(entry)
             if not self.wanted.run or run == self.wanted.run:
-                one = found.setdefault(run, Left(run))
-                known = one.entries.get((entry.kind, entry.name))
-                how = {**(known.how if known else {}), **entry.how}
-                one.entries[entry.kind, entry.name] = Entry(entry.kind, entry.name, how)
+                found.setdefault(run, Left(run)).add([entry])
         for one in found.values():
             self._judge(one)
         return sorted((one for one in found.values() if one.entries), key=lambda one: one.run)
@@ -173,11 +177,12 @@ class _Sweep:
         with tempfile.TemporaryDirectory(prefix="seatrial-sweep-") as elsewhere:
             run = Run(one.run, one.directory or Path(elsewhere), "sweep")
             record = Record(run)
-            trial = replace(self.trial, run=run, record=record)
+            trial = replace(self.trial, run=run, record=record, unhurried=True)
             settled = Settled()
-            every = one.entries.values()
-            self._settle(trial, settled, [entry for entry in every if "after" not in entry.how])
-            rest = [entry for entry in every if "after" in entry.how and not entry.how.get("owned")]
+            self._settle(trial, settled, [entry for entry in one.entries.values() if "after" not in entry.how])
+            if settled.left:  # there may be more of it by now
+                one.add(entry for entry in self._find(self.systems.finders) if run_of(entry) == one.run)
+            rest = [entry for entry in one.entries.values() if "after" in entry.how and not entry.how.get("owned")]
             known = self._still_known(rest, {entry.name for entry in settled.left})
             waiting = [entry for entry in rest if entry.how["after"] in known or entry.how["by"] in self.troubles]
             settled.left |= dict.fromkeys(waiting, "what it belongs to could not be removed")

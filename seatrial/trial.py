@@ -27,6 +27,7 @@ class Trial:
 
     With `keep` nothing is removed but by checks that are about a removal.
     After a signal `interrupted` is set: finalizers then do nothing, the controller settles the journal.
+    `unhurried`: a sweep, which may take the time to find out what the end of a run can only doubt.
     `settings` start as the user gave them; discovery fills in what is left.
     """
 
@@ -37,6 +38,7 @@ class Trial:
     writes: bool = False
     declared: frozenset[str] = frozenset()
     keep: bool = False
+    unhurried: bool = False
     identity: str | None = None
     home: str = ""
     watcher: Watcher | None = None

@@ -59,17 +59,12 @@ class Sandbox:
                 asyncio.run(known[fault].heal(one))
 
     def sweep(self, folder: Path, run: Ended) -> None:
-        """Remove what a run with its files in `folder` has left.
-
-        What was deleted before it was built stays in doubt for a sweep; here it is looked at whether it is there.
-        """
+        """Remove what a run with its files in `folder` has left."""
         command = [sys.executable, "-m", "seatrial", "sweep", "--run", run.run["run"], "--delete"]
         command += ["--set", f"record_directory={folder / 'runs'}", "--timeout-factor", SCALE]
         env = clean_environment() | {name: self.environment()[name] for name in ("KUBECONFIG", "AUTH_TOKEN")}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
-        left = [line for line in done.stdout.splitlines() if "LEFT BEHIND" in line]
-        doubted = bool(left) and all("may still appear" in line for line in left)
-        if done.returncode and (not doubted or self.left(run.run["run"])):
+        if done.returncode:
             raise RuntimeError(f"sweep: {done.stdout}{done.stderr}")
 
     def kube(self) -> httpx.Client:

@@ -16,6 +16,8 @@ import pytest
 from dummies import ROOT, clean_environment
 from sandboxes import Sandbox, Underway, judged, sandbox, suite
 
+from seatrial.journal import open_entries
+
 pytestmark = pytest.mark.prove  # test_sweep.py has a run that is ended, and one that is killed
 
 WAITING = "waiting for sync endpoint: "
@@ -60,7 +62,7 @@ def test_ctrl_c_removes_what_was_made(slow: Sandbox, tmp_path: Path, workers: tu
 
 
 def test_ctrl_c_says_what_is_left_and_what_to_type(slow: Sandbox, tmp_path: Path) -> None:
-    """What the builder will make of it one day, nobody knows now."""
+    """What the builder will make of it one day, nobody knows now: it is swept once the builder has been at it."""
     ctrl_c = CtrlC()
     with slow.broken("builder-scaled-to-zero"):
         run = judged(tmp_path, during=ctrl_c, **slow.environment())
@@ -72,6 +74,9 @@ def test_ctrl_c_says_what_is_left_and_what_to_type(slow: Sandbox, tmp_path: Path
     assert re.search(rf"kubectl .* delete \S*deployments\S* -l endpoint_name={name}$", run.out, re.M), run.out
     assert slow.up["token"] not in run.out
     assert slow.up["kube_token"] not in run.out
+    slow.sweep(tmp_path, run)
+    assert slow.left(run.run["run"]) == []
+    assert not [one for one in open_entries(run.events) if one.kind == "endpoint"]
 
 
 def test_a_port_forward_that_breaks_is_opened_again(slow: Sandbox, tmp_path: Path) -> None:

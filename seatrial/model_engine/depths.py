@@ -10,6 +10,7 @@ from seatrial.kube import Kube
 from seatrial.model_engine import places
 from seatrial.model_engine.configuration import REDIS, SQS, Configuration
 from seatrial.model_engine.discovery import Release, command, container
+from seatrial.model_engine.objects import LEFT
 from seatrial.model_engine.services import QUEUE
 from seatrial.probe import Probe, Prober
 from seatrial.trial import Trial
@@ -39,6 +40,11 @@ class Depth:
     taken: int | None = None
     databases: tuple[int, ...] = ()
 
+    @property
+    def empty(self) -> bool:
+        """Whether it is known that nothing is in it, with nobody."""
+        return self.exists and (self.waiting, self.taken) == (0, 0)
+
     def __str__(self) -> str:
         if not self.exists:
             return "the queue does not exist"
@@ -49,12 +55,16 @@ class Depth:
 
 @dataclass
 class Queues:
-    """Asks about queues by name. Nothing is started before somebody asks; `close` removes all pods."""
+    """Asks about queues by name. Nothing is started before somebody asks; `close` removes all pods.
+
+    `called`: what our pods are called after.
+    """
 
     trial: Trial
     kube: Kube
     release: Release
     configuration: Configuration
+    called: str = "queue"
     _watches: dict[str, Watch] = field(default_factory=dict)
 
     @property
@@ -77,7 +87,7 @@ class Queues:
             program, ask = self._question(queue)
             place = places.of_component(self.release, "gateway")
             longest = self.trial.settings.longest_check() / self.trial.settings.timeout_factor
-            probe = Prober(self.trial, self.kube).start("queue", place, program, (ask,), timeout=longest)
+            probe = Prober(self.trial, self.kube).start(self.called, place, program, (ask,), timeout=longest)
             self._watches[queue] = Watch(self.trial, queue, probe, self.configuration.broker)
         return self._watches[queue]
 
@@ -141,7 +151,7 @@ class Watch:
             self._waited(probe, self.trial.settings.image_pull_timeout + FORGOTTEN)
         except Unhealthy:
             if self.broker == SQS:
-                self._take_over()
+                taken_over(self.trial, self.queue)
             raise
 
     def _waited(self, probe: Callable[[], T], timeout: float) -> T:
@@ -168,14 +178,9 @@ class Watch:
         lengths = dict(zip(REDIS_DATABASES, line["replies"][1::2], strict=True))
         return Depth(True, sum(lengths.values()), databases=tuple(db for db, length in lengths.items() if length))
 
-    def _take_over(self) -> None:
-        """The queue is of an endpoint of ours, and the product has forgotten it: from now on it is the journal's."""
-        url = f"$(aws sqs get-queue-url --queue-name {self.queue} --query QueueUrl --output text)"
-        self.trial.journal.intend(QUEUE, self.queue, by_pod=True, type=f"aws sqs delete-queue --queue-url {url}")
-
     def _left(self, depth: Depth) -> Cause:
         return Cause(
-            f"model_engine.left/{self.queue}",
+            f"{LEFT}{self.queue}",
             f"the queue {self.queue} is left",
             evidence=(f"{self.broker}: {depth}", f"seen from {self.probe.place.seen_from}"),
             settle=FORGOTTEN,
@@ -184,3 +189,9 @@ class Watch:
             else "no API of the product deletes it any more: delete it in the broker",
             look=f"aws sqs get-queue-url --queue-name {self.queue}" if self.broker == SQS else "",
         )
+
+
+def taken_over(trial: Trial, queue: str) -> None:
+    """The queue is of an endpoint of ours, and the product has forgotten it: from now on it is the journal's."""
+    url = f"$(aws sqs get-queue-url --queue-name {queue} --query QueueUrl --output text)"
+    trial.journal.intend(QUEUE, queue, by_pod=True, type=f"aws sqs delete-queue --queue-url {url}")

@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from seatrial.model_engine import making, removal
+from seatrial.model_engine import making, removal, unbuilt
 from seatrial.model_engine.client import Contract, Object, terminal
 from seatrial.model_engine.kinds import Kind
 from seatrial.model_engine.ledger import Ledger
@@ -84,7 +84,9 @@ class Lifecycle:
         if not self.sight.id:
             self.sight.look()
         assert self.sight.id, f"{self.name} is not listed, so it has no id to be deleted by"
-        self._ledger.write(id=self.sight.id, unbuilt=not self.sight.built())
+        built = self.sight.built()
+        queue = "" if built else unbuilt.queue(self.sight, self.kind.name)
+        self._ledger.write(id=self.sight.id, unbuilt=not built, queue=queue)
         self._deleted = time.monotonic()
         answer = self.site.engine.delete_endpoint(self.sight.id)
         return answer.expect(200).json()  # type: ignore[no-any-return]

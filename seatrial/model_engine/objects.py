@@ -37,6 +37,8 @@ KINDS = (
     PODS,
 )
 """Whatever an endpoint may be made of, in both ways of scaling, with and without Istio."""
+LEFT = "model_engine.left/"
+"""How the keys of causes begin that say what a delete has left."""
 SUFFIXES = ("", "-endpoint-config")
 """Of the names that an endpoint's objects have, should one of them lack the label."""
 
@@ -95,7 +97,7 @@ class Objects:
     def _left(self, left: list[str]) -> Cause:
         kinds = "deployments,services,configmaps,hpa,pdb,pods"
         return Cause(
-            f"model_engine.left/{self.name}",
+            f"{LEFT}{self.name}",
             f"{len(left)} object{'s' if len(left) > 1 else ''} of {self.name} left in {self.namespace}",
             evidence=tuple(left),
             settle=math.inf,
