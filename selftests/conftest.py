@@ -7,12 +7,17 @@ from collections.abc import Iterator
 import pytest
 from sandboxes import Sandbox, sandbox
 
+pytest_plugins = ("prove_kept",)
+
 SHARING = (
     *("test_access", "test_bad_input", "test_guarded", "test_infra", "test_order", "test_permissions"),
     *("test_secrets", "test_selection"),
 )
 """They share one sandbox, the costliest thing here: each leaves it as it was."""
+SPREAD = ("test_prove_faults", "test_prove_workers")
+"""Of the proof: each of their tests goes to whichever worker is free, unless it says where."""
 LONGEST = (
+    *SPREAD,
     "test_faults",
     "test_interrupts",
     "test_runs",
@@ -34,7 +39,8 @@ def released() -> Iterator[Sandbox]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group them for ``--dist loadgroup``: who shares a sandbox shares a worker; the faults, the longest, go to two."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
-    for number, item in enumerate(items):
+    alone = [item for item in items if not item.get_closest_marker("xdist_group") and item.path.stem not in SPREAD]
+    for number, item in enumerate(alone):
         group = "sharing" if item.path.stem in SHARING else item.path.stem
         half = number % 2 if group == "test_faults" else ""
         item.add_marker(pytest.mark.xdist_group(f"{group}{half}"))

@@ -1,4 +1,4 @@
-"""What the long proof has found so far: a line of JSON for each thing, kept from one `make prove` to the next."""
+"""What the long proof has found so far: lines of JSON, kept from one `make prove` to the next."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from typing import Any
 import pytest
 from dummies import ROOT
 
-FILE = ROOT / ".seatrial/proof/results.jsonl"
+FOLDER = ROOT / ".seatrial/proof"
+"""One file for each worker that ever wrote one."""
 PROVEN = ("seatrial", "fixtures", "payloads", "tests", "sandbox", "conftest.py", "pytest.ini", "constraints.txt")
 """What the proof is about: a commit that touches none of it leaves every result standing."""
 AGAIN = "PROVE_AGAIN"
 """The environment variable that has everything proven anew."""
+SINCE = "PROVE_SINCE"
+"""The environment variable with a commit: results from it on stand, though the proof is resumed on a later one."""
 
 Result = dict[str, Any]
 
@@ -27,47 +30,73 @@ Result = dict[str, Any]
 @cache
 def commit() -> str:
     """The last commit that touched what is proven; where it was changed since, ``+`` and a digest of the changes."""
-    last, changes = _git("log", "-1", "--format=%h", "--", *PROVEN), _git("diff", "HEAD", "--", *PROVEN)
+    last, changes = _last("HEAD"), _git("diff", "HEAD", "--", *PROVEN)
     for name in _git("ls-files", "--others", "--exclude-standard", "--", *PROVEN).splitlines():
         changes += name + (ROOT / name).read_text()
     return f"{last}+{hashlib.sha256(changes.encode()).hexdigest()[:6]}" if changes else last
 
 
+@cache
+def standing() -> frozenset[str]:
+    """The commits whose results stand."""
+    since = os.environ.get(SINCE)
+    if not since:
+        return frozenset({commit()})
+    later = _git("log", "--abbrev=7", "--format=%h", f"{since}..HEAD", "--", *PROVEN).split()
+    return frozenset({commit(), _last(since), *later})
+
+
 def lines() -> list[Result]:
-    """Every result at this commit, in the order of time: those that were repeated, too."""
-    found = [json.loads(line) for line in FILE.read_text().splitlines()] if FILE.exists() else []
-    return [one for one in found if one["commit"] == commit()]
+    """Every result that stands, in the order of time: those that were repeated, too."""
+    found = [json.loads(line) for path in FOLDER.glob("*.jsonl") for line in path.read_text().splitlines()]
+    return sorted((one for one in found if one["commit"] in standing()), key=lambda one: one["time"])
 
 
 def results() -> dict[str, Result]:
-    """By key, the newest result of each thing at this commit."""
+    """By key, the newest result of each thing."""
     return {one["key"]: one for one in lines()}
+
+
+def skip_if_held(key: str) -> None:
+    """Skip what holds already, unless the environment says ``PROVE_AGAIN=1``."""
+    found = results().get(key, {})
+    if found.get("held") and os.environ.get(AGAIN) != "1":
+        pytest.skip(f"holds at {found['commit']} already; {AGAIN}=1 repeats it")
+
+
+def why(error: str) -> str:
+    """The one line of an error that says most."""
+    said = [line.strip() for line in error.splitlines()]
+    return next((line for line in said if line.startswith("assert ")), next((line for line in said if line), ""))
+
+
+def keep(result: Result, began: float) -> None:
+    """Write a result down, with what the machine had to do besides; `began` by the monotonic clock."""
+    taken = round(time.monotonic() - began, 1)
+    result |= {"time": time.time(), "taken": taken, "load": round(os.getloadavg()[0], 1)}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / f"{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.jsonl").open("a") as file:
+        file.write(json.dumps(result) + "\n")
 
 
 @contextmanager
 def proven(key: str) -> Iterator[Result]:
-    """Note how the body ended, with the figures that it puts into the result, and what the machine had to do besides.
-
-    Skips what holds at this commit already, unless the environment says ``PROVE_AGAIN=1``.
-    """
-    if results().get(key, {}).get("held") and os.environ.get(AGAIN) != "1":
-        pytest.skip(f"holds at {commit()} already; {AGAIN}=1 repeats it")
+    """Note how the body ended, with the figures that it puts into the result. Skips what holds already."""
+    skip_if_held(key)
     result: Result = {"key": key, "commit": commit(), "held": False}
     began = time.monotonic()
     try:
         yield result
         result["held"] = True
     except BaseException as error:
-        said = [line.strip() for line in str(error).splitlines()]
-        told = [line for line in said if line.startswith("assert ")] or [line for line in said if line]
-        result["why"] = (told or [type(error).__name__])[0]
+        result["why"] = why(str(error)) or type(error).__name__
         raise
     finally:
-        taken = round(time.monotonic() - began, 1)
-        result |= {"time": time.time(), "taken": taken, "load": round(os.getloadavg()[0], 1)}
-        FILE.parent.mkdir(parents=True, exist_ok=True)
-        with FILE.open("a") as file:
-            file.write(json.dumps(result) + "\n")
+        keep(result, began)
+
+
+def _last(of: str) -> str:
+    return _git("log", "-1", "--abbrev=7", "--format=%h", of, "--", *PROVEN)
 
 
 def _git(*words: str) -> str:

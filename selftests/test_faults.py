@@ -23,8 +23,12 @@ def sandboxes() -> Iterator[Callable[[tuple[str, ...]], Sandbox]]:
         yield cache(lambda words: stack.enter_context(sandbox(*words)))
 
 
+HERE = [row for row in ROWS if not (row.long_proof and row.fails)]
+"""The proof runs red rows at full scale; once is enough."""
+
+
 @pytest.mark.parametrize(
-    "row", [pytest.param(row, id=row.name, marks=[pytest.mark.prove] if row.long_proof else []) for row in ROWS]
+    "row", [pytest.param(row, id=row.name, marks=[pytest.mark.prove] if row.long_proof else []) for row in HERE]
 )
 def test_fault(sandboxes: Callable[[tuple[str, ...]], Sandbox], tmp_path: Path, row: Row) -> None:
     as_told(row, run_of(sandboxes(row.words), tmp_path, row, *row.select))

@@ -23,7 +23,10 @@ LIMIT = 20.0
 """Seconds from the first public sign to the verdict."""
 LONGEST_RUN = 300.0
 RED = [row for row in ROWS if row.fails and row.faults]
-EVERY_ROW = pytest.mark.parametrize("row", RED, ids=[row.name for row in RED])
+TOUCHES_REDIS = [
+    row for row in RED if any("redis" in fault for fault in row.faults) and "redis-broker" not in row.words
+]
+"""They are repeated where a stand-in is Redis; it cannot be a broker."""
 
 Start = Callable[[tuple[str, ...]], Sandbox]
 
@@ -50,7 +53,13 @@ def without_redis() -> Iterator[Start]:
         yield cache(lambda words: stack.enter_context(sandbox(*words, SANDBOX_REDIS="none")))
 
 
-@EVERY_ROW
+def rows(some: list[Row]) -> pytest.MarkDecorator:
+    """Those of a sandbox of a kind of their own stay on one worker, which starts it once."""
+    marks = {row.words: [pytest.mark.xdist_group("+".join(row.words))] if row.words else [] for row in some}
+    return pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=marks[row.words]) for row in some])
+
+
+@rows(RED)
 def test_fault_at_full_scale(full_scale: Start, tmp_path: Path, row: Row) -> None:
     with proven(f"fault/{row.name}") as result:
         one = full_scale(row.words)
@@ -78,7 +87,7 @@ def looked_for(happened: list[Event], row: Row) -> float:
     return float(happened[0]["time"])
 
 
-@pytest.mark.parametrize("row", [row for row in RED if "redis-broker" not in row.words], ids=lambda row: row.name)
+@rows(TOUCHES_REDIS)
 def test_fault_without_a_real_redis(without_redis: Start, tmp_path: Path, row: Row) -> None:
     with proven(f"stand-in/{row.name}"):
         test_faults.as_told(row, test_faults.run_of(without_redis(row.words), tmp_path, row, *row.select))

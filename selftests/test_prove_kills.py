@@ -9,9 +9,9 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,8 @@ SWEEPS = 4
 """A create whose answer was lost may be sent until it is given up: until then a sweep says so, and is repeated."""
 UNKNOWN = "may still appear"
 WORKERS: dict[int, tuple[str, ...]] = {0: ("-n", "4"), 1: ()}
+OTHERS = ("-m", "tier_a")
+"""What goes on meanwhile makes and removes one of each."""
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Other:
         for number in itertools.count():
             if self.over.is_set():
                 return
-            run = judged(self.folder / str(number), timeout=300, **self.one.environment())
+            run = judged(self.folder / str(number), *OTHERS, timeout=300, **self.one.environment())
             if run.code == 0:
                 self.undisturbed += 1
             else:
@@ -63,16 +65,13 @@ class Scene:
     other: Other
     folder: Path
 
-    @cached_property
-    def seconds(self) -> dict[int, float]:
-        """How long a full run takes, without workers and with them."""
-        found = {}
-        for kind, workers in WORKERS.items():
-            began = time.monotonic()
-            run = judged(self.folder / f"whole-{kind}", *workers, timeout=300, **self.one.environment())
-            assert run.code == 0, run.out
-            found[kind] = time.monotonic() - began
-        return found
+    @cache  # noqa: B019
+    def seconds(self, kind: int) -> float:
+        """How long a full run takes, without workers or with them."""
+        began = time.monotonic()
+        run = judged(self.folder / f"whole-{kind}", *WORKERS[kind], timeout=300, **self.one.environment())
+        assert run.code == 0, run.out
+        return time.monotonic() - began
 
     def left(self, run: str, record: Path | None = None) -> list[str]:
         """What there is of a run, in the cluster, in the gateway's list, at the broker."""
@@ -120,13 +119,18 @@ class Moment:
             send(run.process.pid, self.number)
 
 
+def places(numbers: Iterable[int]) -> list[object]:
+    """Those with workers are one place, a sandbox of its own, and those without another."""
+    return [pytest.param(one, marks=pytest.mark.xdist_group(f"kills{one % len(WORKERS)}")) for one in numbers]
+
+
 @pytest.mark.parametrize("name", SIGNALS)
-@pytest.mark.parametrize("nth", range(1, TIMES + 1))
+@pytest.mark.parametrize("nth", places(range(1, TIMES + 1)))
 def test_ended_at_a_random_moment(scene: Scene, tmp_path: Path, name: str, nth: int) -> None:
     with proven(f"ended/{name}/{nth}") as result:
         kind = nth % len(WORKERS)
         for attempt in itertools.count(1):  # a run that was over before the moment came proves nothing
-            moment = Moment(name, random.random() * scene.seconds[kind] / attempt)
+            moment = Moment(name, random.random() * scene.seconds(kind) / attempt)
             folder = tmp_path / str(attempt)
             run = judged(folder, *WORKERS[kind], timeout=300, during=moment, **scene.one.environment())
             seconds = time.monotonic() - moment.at
@@ -167,9 +171,10 @@ def killed(scene: Scene, runs: Path, result: Result) -> None:
     assert scene.left(id_, runs / id_) == [], said
 
 
-def test_the_other_was_not_disturbed(scene: Scene) -> None:
+@pytest.mark.parametrize("kind", places(WORKERS))
+def test_the_other_was_not_disturbed(scene: Scene, kind: int) -> None:
     """And nothing that was unknown at the end of a run has appeared since."""
-    with proven("ended/other") as result:
+    with proven(f"other/{kind}") as result:
         while not scene.other.undisturbed and not scene.other.disturbed:
             time.sleep(1)
         result["runs"] = scene.other.undisturbed
