@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -441,6 +442,34 @@ def test_all_are_requested_before_one_is_waited_for_and_deleted_before_one_is_se
     gateway.asked.clear()
     fleet.dismiss()
     assert [asked for asked in gateway.asked if not asked.startswith("GET")] == ["DELETE /v1/model-endpoints/end_1"] * 3
+
+
+def test_all_deletes_are_on_their_way_at_once(begin) -> None:
+    gateway = Gateway()
+    together = threading.Barrier(3, timeout=5)
+
+    def delete(spoken: Spoken, query: dict[str, str]) -> tuple[int, Any]:
+        together.wait()
+        return gateway.healthy(spoken, query)
+
+    gateway.replaced["DELETE /v1/model-endpoints/end_1"] = delete
+    first, _ = begin(gateway)
+    fleet = Fleet.requested(first.site, KINDS.values())
+    for one in fleet.lifecycles.values():
+        gateway.endpoint["name"] = one.name
+        one.ready()
+    fleet.dismiss()
+    assert [one.delete() for one in fleet.lifecycles.values()] == [{"deleted": True}] * 3
+
+
+def test_what_is_looked_at_beside_the_wait_begins_once_the_id_is_known(begin) -> None:
+    gateway = Gateway(status="UPDATE_PENDING")
+    lifecycle, _ = begin(gateway, endpoint_ready_timeout=50)
+    told: list[str] = []
+    lifecycle.when_listed = told.append
+    with pytest.raises(Unhealthy, match="not within"):
+        lifecycle.ready()
+    assert told == ["end_1"]
 
 
 def test_what_the_contract_does_not_know_is_not_asked_for(begin) -> None:

@@ -39,13 +39,19 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
 
 
 @pytest.fixture
-def site(logged: Logged, tmp_path: Path) -> Iterator[Site]:
-    """A gateway whose endpoint nobody has built yet."""
+def gateway() -> Gateway:
+    """Nobody has built its endpoint yet."""
+    return Gateway(status="UPDATE_PENDING", endpoint_type="async")
+
+
+@pytest.fixture
+def site(logged: Logged, gateway: Gateway, tmp_path: Path) -> Iterator[Site]:
+    """A gateway beside a cluster."""
     given = ["timeout_factor=0.01", "gateway_memory=0.1", f"endpoint_namespace={ENDPOINTS}"]
     environment = {"AUTH_TOKEN": "t", "MODEL_ENGINE_IMAGE_REPOSITORY": "r", "MODEL_ENGINE_IMAGE_TAG": "1"}
     settings, run = Settings.load({"set": given}, environment, tmp_path), Run("t5k2m9x7qd", tmp_path / "run")
     record = Record(run)
-    with Scripted(Gateway(status="UPDATE_PENDING", endpoint_type="async")) as server:
+    with Scripted(gateway) as server:
         http = Http(server.url, record=record, token=settings.token, timeout=5, source="test", seen_from="here")
         yield Site(Trial(run, settings, record), ModelEngine(http, settings), logged.kube, logged.release, patience=1)
         http.close()
@@ -76,6 +82,20 @@ def test_what_has_appeared_and_was_removed_is_settled(site: Site) -> None:
     remove(site, doubted(site))
     queues = [one.name for one in open_entries(events(site.trial.run.directory)) if one.kind == "queue"]
     assert queues == ["launch-endpoint-id-end_1"]
+
+
+def test_what_was_seen_to_be_gone_is_not_removed_again(gateway: Gateway, site: Site) -> None:
+    assert site.kube is not None
+    gateway.endpoint["status"] = "READY"
+    made = site.kube.create(CONFIG_MAPS, config_map(), ENDPOINTS)
+    lifecycle = Lifecycle(site, KINDS["async"], NAME)
+    lifecycle.delete()
+    site.kube.delete(CONFIG_MAPS, made)
+    lifecycle.gone()
+    gateway.asked.clear()
+    lifecycle.clean_up()
+    assert gateway.asked == []
+    assert not list(open_entries(events(site.trial.run.directory)))
 
 
 def test_a_second_sweep_remembers_what_the_first_had_to_doubt(site: Site) -> None:

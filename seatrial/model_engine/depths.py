@@ -153,6 +153,8 @@ class Watch:
             if self.broker == SQS:
                 taken_over(self.trial, self.queue)
             raise
+        finally:
+            self.probe.remove()
 
     def _waited(self, probe: Callable[[], T], timeout: float) -> T:
         """Not to have looked is no finding: `NotJudged`."""

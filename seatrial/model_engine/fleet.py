@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -53,9 +54,13 @@ class Fleet:
         return self.lifecycles[kind]
 
     def dismiss(self) -> None:
-        """Have all of them deleted; how that ended is remembered for whoever asks."""
-        for one in self.lifecycles.values():
-            one.dismiss()
+        """Have all of them deleted, at once; how that ended is remembered for whoever asks."""
+        # A signal that comes meanwhile breaks off the joining, and nobody waits for these.
+        threads = [threading.Thread(target=one.dismiss, daemon=True) for one in self.lifecycles.values()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def clean_up(self) -> None:
         """Remove what was not deleted. All deletes go out before the first is seen off."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from seatrial.model_engine import making, removal, unbuilt
@@ -35,6 +36,8 @@ class Lifecycle:
     existing: bool = False
     served_by: str = ""
     """By what it was seen that a worker serves, once `ready` is done."""
+    when_listed: Callable[[str], None] | None = None
+    """Told the endpoint's id as soon as that is known, long before a worker serves; must not raise."""
     _answered: float = -math.inf
     _deleted: float = 0.0
     _ledger: Ledger = field(init=False)
@@ -142,6 +145,8 @@ class Lifecycle:
                 source=f"endpoint_namespace: {self.site.trial.settings.source('endpoint_namespace')}",
                 do="name the namespace that the endpoints' pods are in",
             )
+        if not self._ledger.how.get("unbuilt"):
+            self._ledger.settle("gone")
         return terminating
 
     @property
@@ -179,6 +184,9 @@ class Lifecycle:
         endpoint = self.sight.look(widely=pods_ready is not False)
         if not self.existing:
             self._ledger.keep_up()
+        if self.sight.id and self.when_listed is not None:
+            told, self.when_listed = self.when_listed, None
+            told(self.sight.id)
         assert endpoint is not None, f"{self.name} is not listed yet"
         if cause := terminal(endpoint):
             raise Unhealthy(self._reasons.of_failed_build(cause))

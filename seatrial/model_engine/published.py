@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from seatrial.kube import Kube
 from seatrial.model_engine import places
@@ -24,13 +24,33 @@ MOVED = 1.0
 
 @dataclass
 class Published:
-    """Looks at the key of one endpoint. `seconds_to_live`: what the key had to live when it was last written."""
+    """Looks at the keys of endpoints. `seconds_to_live`: what the key had to live when it was last written."""
 
     trial: Trial
     kube: Kube
     release: Release
     configuration: Configuration
     seconds_to_live: float = 0.0
+    _probes: dict[str, Probe | Exception] = field(default_factory=dict)
+
+    def watch(self, endpoint_id: str) -> None:
+        """Begin to look, so that cycles which pass while somebody waits for the endpoint count; raises nothing.
+
+        What kept us from it is for `await_written` to say.
+        """
+        if endpoint_id in self._probes:
+            return
+        try:
+            self._probes[endpoint_id] = self._probe(key_of(endpoint_id))
+        except Exception as error:
+            self._probes[endpoint_id] = error
+
+    def close(self) -> None:
+        """Ask for the removal of our pods; raises nothing."""
+        for one in self._probes.values():
+            if isinstance(one, Probe):
+                one.remove()
+        self._probes.clear()
 
     def await_written(self, endpoint_id: str) -> None:
         """Return once the cacher has written the endpoint's key: its expiry moves while the key is there.
@@ -38,8 +58,11 @@ class Published:
         The builder writes it once, and the gateway where it is missing, both for longer than the cacher does: that the
         key is there proves nothing of the cacher. `Unhealthy` if it is not written within three cycles.
         """
-        key = f"launch-k8s-cache:{endpoint_id}"
-        probe = self._probe(key)
+        key = key_of(endpoint_id)
+        self.watch(endpoint_id)
+        probe = self._probes[endpoint_id]
+        if isinstance(probe, Exception):
+            raise probe
         try:
             self._seen(probe, key)
             longest = 3 * cacher_health.CYCLE
@@ -47,7 +70,7 @@ class Published:
         except Unhealthy as error:
             raise Unhealthy(self._unwritten(key, error.cause)) from None
         finally:
-            probe.remove()
+            self.close()
 
     def _probe(self, key: str) -> Probe:
         redis = self.configuration.cache_redis
@@ -61,7 +84,8 @@ class Published:
         text = {"configMapKeyRef": {"name": self.configuration.config_map, "key": LAUNCH}}
         place = replace(place, env=(*place.env, {"name": CONFIGURATION, "valueFrom": text}))
         ask = {"yaml_env": CONFIGURATION, "keys": [redis.key], "commands": [["PTTL", key]], "every": EVERY}
-        return Prober(self.trial, self.kube).start("cache", place, "redis_ask", (ask,))
+        longest = self.trial.settings.longest_check() / self.trial.settings.timeout_factor
+        return Prober(self.trial, self.kube).start("cache", place, "redis_ask", (ask,), timeout=longest)
 
     def _seen(self, probe: Probe, key: str) -> None:
         """Our pod has looked; the time that it takes to start is not the cacher's."""
@@ -110,6 +134,11 @@ class Published:
             do="its log says what it waits for",
             look=f"{self.kube.kubectl} -n {self.release.namespace} logs deployment/{self.release.name('cacher')}",
         )
+
+
+def key_of(endpoint_id: str) -> str:
+    """Under which the product keeps what the cluster says of an endpoint."""
+    return f"launch-k8s-cache:{endpoint_id}"
 
 
 def newly_written(looks: Iterable[tuple[float, float]]) -> float | None:
