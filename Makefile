@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 WORKERS ?= 3
 PROVE_WORKERS ?= 3
+# Hundreds of processes begin in a run of the self-tests: none but the first compiles what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test lint docs prove clean
 

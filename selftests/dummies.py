@@ -77,7 +77,8 @@ class Suite:
         process = subprocess.Popen(
             command,
             cwd=self.folder,
-            env=clean_environment() | {"PYTHONPATH": f"{ROOT}:{self.folder}"} | env,
+            # A module that is written twice within a second is taken for what was compiled of the first.
+            env=clean_environment() | {"PYTHONPATH": f"{ROOT}:{self.folder}", "PYTHONDONTWRITEBYTECODE": "1"} | env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -132,7 +133,7 @@ def ended(
 def clean_environment() -> dict[str, str]:
     """The environment without anything that is a setting, pytest's or CI's."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
-    return {key: value for key, value in os.environ.items() if key in kept} | {"PYTHONDONTWRITEBYTECODE": "1"}
+    return {key: value for key, value in os.environ.items() if key in kept}
 
 
 def _junit(path: Path) -> dict[str, str]:

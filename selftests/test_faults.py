@@ -17,19 +17,26 @@ from sandboxes import Sandbox, judged, sandbox
 
 
 @pytest.fixture(scope="module")
-def sandboxes() -> Iterator[Callable[[tuple[str, ...]], Sandbox]]:
+def sandboxes(request: pytest.FixtureRequest) -> Iterator[Callable[[tuple[str, ...]], Sandbox]]:
     """One sandbox of a kind for all rows of this worker: each heals what it broke."""
+
+    def start(words: tuple[str, ...]) -> Sandbox:
+        return stack.enter_context(sandbox(*words)) if words else request.getfixturevalue("released")
+
     with ExitStack() as stack:
-        yield cache(lambda words: stack.enter_context(sandbox(*words)))
+        yield cache(start)
 
 
 HERE = [row for row in ROWS if not (row.long_proof and row.fails)]
 """The proof runs red rows at full scale; once is enough."""
 
 
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, id=row.name, marks=[pytest.mark.prove] if row.long_proof else []) for row in HERE]
-)
+def marks(row: Row) -> list[pytest.MarkDecorator]:
+    """Those of a sandbox of a kind of their own stay on one worker, which starts it once."""
+    return [pytest.mark.xdist_group("+".join(row.words))] * bool(row.words) + [pytest.mark.prove] * row.long_proof
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=marks(row)) for row in HERE])
 def test_fault(sandboxes: Callable[[tuple[str, ...]], Sandbox], tmp_path: Path, row: Row) -> None:
     as_told(row, run_of(sandboxes(row.words), tmp_path, row, *row.select))
 
