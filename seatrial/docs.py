@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seatrial import rbac
 from seatrial.checks import Check
+from seatrial.gpu.vendors import TABLE as TABLE_OF_VENDORS
 from seatrial.model_engine.rights import BY_SETTING, RIGHTS
 from seatrial.permissions import Place, wanted
 from seatrial.rbac import Used
@@ -62,7 +63,41 @@ def settings() -> str:
     for name, spec in TABLE.items():
         default = "" if spec.default in (None, {}) else f"`{spec.default}`"
         lines.append(f"| `{name}` | {spec.help} | {default} | {f'`{spec.env}`' if spec.env else ''} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, _VENDORS_HEAD, *_vendors(), "", *_labels()]) + "\n"
+
+
+_VENDORS_HEAD = """
+## The vendors of GPUs, and how nodes are marked
+
+`seatrial/gpu/vendors.yaml`, which explains its fields. What stands in `gpu_vendors` is laid over it as a merge patch:
+```yaml
+gpu_vendors:
+  nvidia:
+    labels:                                      # another way to mark nodes; type: its value names the type
+      cloud.example/gpu: {values: "nvidia-.*", by: our cloud, type: true}
+      accelerator: null                          # this one means something else here
+    taints: [nvidia.com/gpu, dedicated]
+```
+"""
+
+
+def _vendors() -> Iterator[str]:
+    yield "| vendor | GPUs are offered as | and in parts as | operators | taints that are expected |"
+    yield "|---|---|---|---|---|"
+    for row in TABLE_OF_VENDORS:
+        operators, taints = ", ".join(one.name for one in row.operators), ", ".join(f"`{one}`" for one in row.taints)
+        parts = row.resources.pattern.replace("|", "\\|")
+        yield f"| `{row.key}` | `{row.resource}` | `{parts}` | {operators} | {taints} |"
+
+
+def _labels() -> Iterator[str]:
+    yield "| label | set by | a sign of | its values | names the type |"
+    yield "|---|---|---|---|---|"
+    for row in TABLE_OF_VENDORS:
+        for one in row.labels:
+            sign = row.name if one.alone else f"{row.name}, not alone"
+            values = "any" if one.values.pattern == ".*" else f"`{one.values.pattern}`"
+            yield f"| `{one.key}` | {one.by} | {sign} | {values} | {'yes' if one.type else ''} |"
 
 
 def page() -> str:

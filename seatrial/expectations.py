@@ -6,7 +6,7 @@ Declared and absent is *fail*; what nobody declared and the target shows no sign
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,6 @@ class Expected:
 
 
 NOTHING = Expected()
-_ALLOCATABLE = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
-"""The resource that a node's device plug-in offers."""
-
-
-def offered(nodes: Iterable[Mapping[str, Any]], vendor: str) -> int:
-    """How many GPUs of a vendor the nodes have to give, taken or not."""
-    every = (one.get("status", {}).get("allocatable") or {} for one in nodes)
-    return sum(int(one.get(_ALLOCATABLE[vendor], 0)) for one in every)
 
 
 def expected(value: Any, _base: Path) -> Expected:

@@ -27,6 +27,7 @@ SETTINGS = (
     ("--timeout-factor", {"metavar": "F", "help": "multiplies every duration that is waited for"}),
     ("--no-cluster", {"action": "store_true", "help": "judge over HTTP alone, with GATEWAY_URL and AUTH_TOKEN"}),
     ("--probe-from", {"metavar": "WHERE", "help": "pod or runner: where Redis, database and broker are asked from"}),
+    ("--every-gpu-node", {"action": "store_true", "help": "ask the driver on every GPU node, not on one of each type"}),
     ("--read-only", {"action": "store_true", "help": "judge no check that writes, and refuse to write"}),
 )
 """Flag and argparse keywords: the same for pytest and for ``python -m seatrial``."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from seatrial import kinds, payloads
 from seatrial.expectations import Expected, expected
+from seatrial.gpu.vendors import Vendors, vendors
 from seatrial.kinds import Malformed
 from seatrial.secret import Secret, Token
 from seatrial.sources import Given, Place, Spec, layers
@@ -67,6 +68,17 @@ class Settings:
         str | None, Spec(kinds.text, "that our probe pods run; not given: the release's", env="PROBE_IMAGE")
     ]
     probe_from: Annotated[str, Spec(kinds.one_of("pod", "runner"), "where probes look from", default="pod")]
+    gpu_type: Annotated[
+        str | None, Place(kinds.text, "of the endpoints on GPUs, where nodes have several", env="GPU_TYPE")
+    ]
+    gpu_probe_image: Annotated[
+        str | None,
+        Spec(kinds.text, "that asks the GPUs' driver; not given: the vLLM image", env="GPU_PROBE_IMAGE"),
+    ]
+    every_gpu_node: Annotated[
+        bool, Spec(kinds.switch, "ask the driver on every GPU node, not on one for each type", default=False)
+    ]
+    gpu_vendors: Annotated[Vendors, Spec(vendors, "a merge patch on the table of GPU vendors below", default={})]
     image_pull_timeout: Annotated[float, Spec(kinds.seconds, "until an image is pulled", default=900)]
     timeout_factor: Annotated[float, Spec(kinds.factor, "multiplies every duration that is waited for", default=1)]
     request_timeout: Annotated[float, Spec(kinds.seconds, "for one answer of the gateway", default=30)]

@@ -15,7 +15,10 @@ from seatrial.verdict import BadSettings
 from seatrial.yaml_file import mapping
 
 SETTINGS_FILE = "seatrial.yaml"
-OPTIONS = ("context", "target", "namespace", "timeout_factor", "no_cluster", "read_only", "probe_from")
+OPTIONS = (
+    *("context", "target", "namespace", "timeout_factor", "no_cluster", "read_only", "probe_from"),
+    "every_gpu_node",
+)
 """Settings with an option of their own; it is the setting's name with dashes."""
 
 

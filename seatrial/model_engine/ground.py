@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from seatrial.expectations import offered
 from seatrial.kube import Kube, NotFound
 from seatrial.local_probe import LocalProber
 from seatrial.model_engine import places
@@ -85,7 +84,8 @@ class Ground:
         """How many GPUs of a vendor the cluster's nodes offer."""
         if self.kube is None:
             raise NotApplicable("nodes are seen in the cluster alone")
-        return offered(self.kube.list(NODES), vendor)
+        row = self.trial.settings.gpu_vendors[vendor]
+        return sum(row.offered(one).get(row.resource, 0) for one in self.kube.list(NODES))
 
     def secrets(self) -> Iterator[tuple[str, str, str, str]]:
         """Every Secret that is named: namespace, name, key ("" for any), and what names it."""
