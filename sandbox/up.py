@@ -30,6 +30,11 @@ from sandbox.backends.s3 import S3
 from sandbox.backends.sqs import Sqs
 from sandbox.claim import Claim
 from sandbox.client import Client
+from sandbox.gpu import table
+from sandbox.gpu.machines import Machines
+from sandbox.gpu.operators import manifests
+from sandbox.gpu.operators.controller import Controller
+from sandbox.gpu.table import GpuNode
 from sandbox.handle import Sandbox
 from sandbox.install import NotAvailableError, available, finish_hooks, install
 from sandbox.kube import kubeconfig
@@ -67,10 +72,10 @@ class Options:
 async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack) -> Sandbox:
     """Start everything; `parts` ends it, in the reverse order. Returns once all of it answers."""
     meaning = words.meaning(options.words)
-    host = claim.address(0, 1)
+    host, gpu_nodes = claim.address(0, 1), table.nodes(meaning.vendor, meaning.cloud)
     users = (
         User("sandbox-admin", (MASTERS,)),
-        User(f"system:node:{NODE}", (NODES,)),
+        *(User(f"system:node:{name}", (NODES,)) for name in (NODE, *(node.name for node in gpu_nodes))),
         User("system:kube-proxy"),
         User("network-plug-in"),
     )
@@ -98,7 +103,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         s3_url=s3.url,
         fullname=options.fullname,
     )
-    images.write_text(json.dumps(chart.images(values), indent=1))
+    images.write_text(json.dumps(chart.images(values) | gpu_images(meaning.vendor, values), indent=1))
     (place / VALUES).write_text(chart.user_values(values))
     kubeconfig.write(
         kubeconfig_path,
@@ -113,25 +118,43 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         return await parts.enter_async_context(Client(api.url, tokens[user], api.ca_pem))
 
     admin = await client("sandbox-admin")
-    kubelet = Kubelet(
-        await client(f"system:node:{NODE}"),
-        name=NODE,
-        address=claim.address(0, 10),
-        pod_network=claim.network(1),
-        directory=place,
-        images=images,
-        environment={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SANDBOX_TIME_SCALE": str(options.time_scale)},
-        ready_after=options.ready_after,
-        slow_label=ENDPOINT_LABEL,
-    )
+    clients = {name: await client(f"system:node:{name}") for name in (NODE, *(node.name for node in gpu_nodes))}
+
+    def kubelet_of(name: str, **own: Any) -> Kubelet:
+        number = list(clients).index(name)
+        return Kubelet(
+            clients[name],
+            name=name,
+            address=claim.address(0, 10 + number),
+            pod_network=claim.network(1 + number),
+            directory=place,
+            images=images,
+            environment={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SANDBOX_TIME_SCALE": str(options.time_scale)},
+            ready_after=options.ready_after,
+            slow_label=ENDPOINT_LABEL,
+            **own,
+        )
+
+    def gpu_kubelet(node: GpuNode, machine: Path) -> Kubelet:
+        own = {"labels": node.labels, "taints": node.taints, "conditions": node.conditions}
+        return kubelet_of(node.name, capacity=table.CAPACITY, machine=machine, **own)
+
+    kubelet, machines = kubelet_of(NODE), Machines(admin, gpu_nodes, place, gpu_kubelet)
     services, signs = ServiceProxy(await client("system:kube-proxy"), place), Signs(admin, place)
     policies = NetworkPolicies(await client("network-plug-in"), claim.address(0, 10), place)
-    for started in (kubelet, services, policies, signs):
+    for started in (kubelet, machines, services, policies, signs):
         parts.push_async_callback(started.stop)
         await started.start()
 
     await install(admin, chart.surroundings(values))
+    if meaning.vendor:
+        await install(admin, manifests.objects(meaning.vendor, meaning.cloud))
+        operator_of_gpus = Controller(admin, meaning.vendor)
+        parts.push_async_callback(operator_of_gpus.stop)
+        await operator_of_gpus.start()
     gateway_url = "" if meaning.empty else await release(admin, values, meaning, place)
+    if meaning.vendor:
+        await operator_of_gpus.ready(READY_SECONDS)
     return Sandbox(
         name=place.name,
         directory=str(place),
@@ -154,10 +177,18 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         time_scale=options.time_scale,
         notes=(
             *(() if redis.program else (STAND_IN_NOTE,)),
-            *([words.CANNOT[meaning.lacking]] if meaning.lacking else []),
+            *meaning.cannot,
         ),
         pid=os.getpid(),
     )
+
+
+def gpu_images(vendor: str, values: chart.Values) -> dict[str, Any]:
+    """What else the registry has where there are GPUs: in AMD's world the vLLM image has the vendor's tools."""
+    if not vendor:
+        return {}
+    own = {values.vllm_image: chart.images(values)[values.vllm_image] | {"path": table.tools(vendor)}}
+    return manifests.images(vendor) | own
 
 
 async def all_of(*steps: Coroutine[Any, Any, None]) -> None:

@@ -8,15 +8,17 @@ CONTRACTS = ("documented", "released")
 DEFAULT_CONTRACT = "released"
 CLOUDS = ("aws", "gcp", "onprem")
 DEFAULT_CLOUD = "aws"
+VENDORS = ("nvidia", "amd")
 REDIS_BROKER, PATCHED, EMPTY = "redis-broker", "patched", "empty"
 
-WORDS = (*CONTRACTS, *CLOUDS, REDIS_BROKER, PATCHED, EMPTY)
+WORDS = (*CONTRACTS, *CLOUDS, *VENDORS, REDIS_BROKER, PATCHED, EMPTY)
 
 # What the released product cannot do where, which `patched` mends.
 CANNOT = {
     "gcp": "as released, the builder cannot build async endpoints on GCP",
     "onprem": "as released, cacher and builder do not start on-prem",
     REDIS_BROKER: "as released, async tasks on AWS stay PENDING with Redis for a broker",
+    "amd": "as released, the product knows NVIDIA's GPUs alone: an LLM endpoint finds no AMD node",
 }
 NEVER_UP = {"onprem": ("builder", "cacher")}
 
@@ -30,6 +32,7 @@ class Meaning:
     redis_broker: bool
     patched: bool
     empty: bool
+    vendor: str = ""  # of the GPUs; none without
 
     @property
     def lacking(self) -> str:
@@ -37,6 +40,12 @@ class Meaning:
         if self.patched or not self.redis_broker:
             return ""
         return REDIS_BROKER if self.cloud == "aws" else self.cloud
+
+    @property
+    def cannot(self) -> tuple[str, ...]:
+        """What is broken, for a reader."""
+        vendor = self.vendor if self.vendor in CANNOT and not self.patched else ""
+        return tuple(CANNOT[key] for key in (self.lacking, vendor) if key)
 
     @property
     def never_up(self) -> tuple[str, ...]:
@@ -48,12 +57,13 @@ def meaning(words: tuple[str, ...]) -> Meaning:
     """ValueError for words that cannot be meant together."""
     contract = _one_of(CONTRACTS, words, DEFAULT_CONTRACT)
     cloud = _one_of(CLOUDS, words, DEFAULT_CLOUD)
+    vendor = _one_of(VENDORS, words, "")
     redis = REDIS_BROKER in words
     if redis and cloud != "aws":
         raise ValueError(f"{cloud} has Redis for a broker anyway: leave {REDIS_BROKER} out")
-    if PATCHED in words and cloud == "aws" and not redis:
+    if PATCHED in words and cloud == "aws" and not redis and not vendor:
         raise ValueError(f"{PATCHED} mends what is broken with {', '.join(CANNOT)}: name one of them, too")
-    return Meaning(contract, cloud, redis or cloud != "aws", PATCHED in words, EMPTY in words)
+    return Meaning(contract, cloud, redis or cloud != "aws", PATCHED in words, EMPTY in words, vendor)
 
 
 def _one_of(choices: tuple[str, ...], words: tuple[str, ...], default: str) -> str:

@@ -202,10 +202,13 @@ def test_documented_contract_end_to_end_beside_the_other(released, name):
     ("words", "line"),
     [
         (("up", "documentd"), "unknown word 'documentd'; there is: documented"),
-        (("up", "ibm"), "unknown word 'ibm'; there is: documented released aws gcp onprem redis-broker patched empty"),
+        (
+            ("up", "ibm"),
+            "unknown word 'ibm'; there is: documented released aws gcp onprem nvidia amd redis-broker patched empty",
+        ),
         (("up", "aws", "gcp"), "a sandbox is either aws or gcp"),
         (("up", "gcp", "redis-broker"), "gcp has Redis for a broker anyway: leave redis-broker out"),
-        (("up", "patched"), "patched mends what is broken with gcp, onprem, redis-broker: name one of them, too"),
+        (("up", "patched"), "patched mends what is broken with gcp, onprem, redis-broker, amd: name one of them, too"),
         (("up", "--gateways", "0"), "--gateways is from 1 to 10"),
         (("up", "documented", "released"), "a sandbox is either documented or released"),
         (("up", "--time-scale", "fast"), "argument --time-scale: invalid float value: 'fast'"),

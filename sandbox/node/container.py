@@ -169,7 +169,7 @@ class Container:
         """Environment and command line, as soon as what they need exists."""
         while True:
             try:
-                base = self.pod.variables
+                base = self._base(image)
                 variables = await environment.resolve(self.pod.node.client, self.pod.observed, self.spec, base)
                 self._command = command.of_container(self.spec, image.programs, variables, self.pod.root)
                 self._variables = _with_paths_of(base, variables)
@@ -178,6 +178,13 @@ class Container:
                 self.event("Warning", "Failed", f"Error: {error}")
                 self._wait("CreateContainerConfigError", str(error))
                 await clock.sleep(CONFIGURATION_SECONDS)
+
+    def _base(self, image: Image) -> dict[str, str]:
+        """The pod's environment, with what came with this container's devices and image."""
+        devices = dict(self.pod.devices.get(self.name, {}))
+        folders = [folder for folder in (devices.pop("PATH", ""), image.path) if folder]
+        pods = self.pod.variables
+        return {**pods, **devices, "PATH": ":".join([*folders, pods["PATH"]])}
 
     async def _run(self) -> None:
         assert self._process is not None

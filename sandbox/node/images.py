@@ -13,12 +13,13 @@ from typing import Any
 class Image:
     """An image as the node holds it: `id` is ``<repository>@sha256:…``, `size` is in bytes.
 
-    `programs` maps a part of a command line to what stands in for it here.
+    `programs` maps a part of a command line to what stands in for it here, `path` is a folder of programs of its own.
     """
 
     id: str
     programs: Mapping[str, str] = field(default_factory=dict)
     size: int = 0
+    path: str = ""
 
 
 class PullError(Exception):
@@ -27,7 +28,8 @@ class PullError(Exception):
 
 class Images:
     """`catalogue` is a JSON file that is the registry, read at every pull:
-    ``{"<reference>": {"id": "sha256:…", "programs": {"<part>": "<replacement>"}, "size": bytes}}``.
+    ``{"<reference>": {"id": "sha256:…", "programs": {"<part>": "<replacement>"}, "size": bytes, "path":
+    "<folder>"}}``; all but the first may be missing.
 
     A reference that is not in it is not found. ``{"<reference>": {"error": "…", "code": "Unknown"}}`` fails with that
     text and gRPC code, and the node forgets the copy it may hold, as after an image garbage collection.
@@ -51,7 +53,7 @@ class Images:
         if "error" in entry:
             raise PullError(_pull_error(reference, entry["code"], entry["error"]))
         digest = f"{repository(reference)}@{entry['id']}"
-        image = Image(digest, entry.get("programs", {}), entry.get("size", 0))
+        image = Image(digest, entry.get("programs", {}), entry.get("size", 0), entry.get("path", ""))
         self._present[reference] = image
         return image
 

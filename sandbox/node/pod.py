@@ -14,6 +14,7 @@ from sandbox.client import ApiError, Object
 
 from . import network, status, volumes
 from .container import Container
+from .devices import AdmissionError
 from .tasks import background
 from .timestamps import now
 
@@ -51,6 +52,7 @@ class Pod:
         self.init_containers = [Container(self, spec, init=True, waiting=waiting) for spec in init_specs]
         self.containers = [Container(self, spec, init=False, waiting=waiting) for spec in self.spec["containers"]]
         self.variables: dict[str, str] = {}
+        self.devices: dict[str, dict[str, str]] = {}  # by container, what its environment gets for them
         self._started_at = now()
         self._in_place = False
         self._terminal = False
@@ -153,6 +155,10 @@ class Pod:
     # Its life
 
     async def _live(self) -> None:
+        try:
+            self.devices = self.node.allocate(self.uid, self.spec["containers"])
+        except AdmissionError as error:
+            await self._refuse(str(error))
         self._place()
         await self._mount()
         await self._ports_free()
@@ -163,6 +169,14 @@ class Pod:
             if container.exit_code != 0:
                 return
         await asyncio.gather(*(container.live() for container in self.containers))
+
+    async def _refuse(self, text: str) -> None:
+        """The pod has failed before it ran; does not return."""
+        self.node.recorder.record(self.observed, "", "Warning", "UnexpectedAdmissionError", text)
+        message = f"Pod was rejected: {text}"
+        self._failure = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": message}
+        self._stop_soon()
+        await asyncio.Event().wait()
 
     def _place(self) -> None:
         for directory in (self.root / "tmp", self.root / "root"):
@@ -256,6 +270,8 @@ class Pod:
         phase = status.phase(init, main, self.spec.get("restartPolicy", "Always"), terminal=self._terminal)
         before = self._conditions or self.observed.get("status", {}).get("conditions", [])
         self._conditions = status.conditions(before, init, main, phase, in_place=self._in_place)
+        if phase in OVER:
+            self.node.release(self.uid)
         return {
             "phase": phase,
             **(self._failure if self._stopping is not None and self._stopping.done() else {}),

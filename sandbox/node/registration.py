@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sandbox.client import Object
 
@@ -23,9 +23,17 @@ CONDITIONS = {
 
 
 def node(
-    name: str, address: str, port: int, *, labels: Mapping[str, str], capacity: Mapping[str, str], pod_network: str
+    name: str,
+    address: str,
+    port: int,
+    *,
+    labels: Mapping[str, str],
+    taints: Sequence[Mapping[str, str]],
+    agents: Mapping[str, tuple[str, str, str]],
+    capacity: Mapping[str, str],
+    pod_network: str,
 ) -> Object:
-    """A Node of this machine's kind; `port` is where its kubelet serves ``/containerLogs``."""
+    """A Node of this machine's kind. `port`: where its kubelet serves ``/containerLogs``; `agents`: `conditions`."""
     architecture = ARCHITECTURES.get(platform.machine(), platform.machine())
     return {
         "apiVersion": "v1",
@@ -42,11 +50,16 @@ def node(
                 **labels,
             },
         },
-        "spec": {"podCIDR": pod_network, "podCIDRs": [pod_network], "providerID": f"sandbox://{name}"},
+        "spec": {
+            "podCIDR": pod_network,
+            "podCIDRs": [pod_network],
+            "providerID": f"sandbox://{name}",
+            **({"taints": [dict(taint) for taint in taints]} if taints else {}),
+        },
         "status": {
             "capacity": dict(capacity),
             "allocatable": dict(capacity),
-            "conditions": conditions(now()),
+            "conditions": conditions(now(), agents),
             "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
             "nodeInfo": {
@@ -65,8 +78,8 @@ def node(
     }
 
 
-def conditions(since: str) -> list[Object]:
-    """All is well, as of now, and has been since `since`."""
+def conditions(since: str, agents: Mapping[str, tuple[str, str, str]]) -> list[Object]:
+    """All is well, as of now, and has been since `since`; what agents on the node say beside the kubelet, too."""
     return [
         {
             "type": kind,
@@ -76,5 +89,5 @@ def conditions(since: str) -> list[Object]:
             "reason": reason,
             "message": message,
         }
-        for kind, (status, reason, message) in CONDITIONS.items()
+        for kind, (status, reason, message) in {**CONDITIONS, **agents}.items()
     ]
