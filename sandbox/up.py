@@ -23,6 +23,7 @@ from typing import Any
 import aiohttp
 
 from sandbox import directory, words
+from sandbox.backends.azure import Azure
 from sandbox.backends.operator import Operator
 from sandbox.backends.postgres import Postgres
 from sandbox.backends.redis import Redis
@@ -82,12 +83,14 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
     tokens = {user.name: secrets.token_urlsafe(24) for user in users}
     api = ApiServer(users={tokens[user.name]: user for user in users}, service_network=claim.network(200))
     postgres, redis, sqs, s3 = Postgres(place, host), Redis(place, host), Sqs(host), S3(host)
+    azure = Azure(place, lambda number: claim.address(0, 20 + number), api.subject)
+    clouds: tuple[Any, ...] = (azure,) if meaning.cloud == "azure" else (sqs, s3)
     if meaning.redis_broker and not redis.program:
         raise NotAvailableError(NEEDS_REDIS)
-    operator = Operator(host, {"postgres": postgres, "redis": redis, "sqs": sqs}, sqs)
-    for part in (postgres, redis, sqs, s3, operator, api):
+    operator = Operator(host, {"postgres": postgres, "redis": redis, "sqs": sqs, "servicebus": azure.bus}, sqs)
+    for part in (postgres, redis, *clouds, operator, api):
         parts.push_async_callback(part.stop)
-    outside = (postgres, redis, sqs, s3, operator)
+    outside = (postgres, redis, *clouds, operator)
     await all_of(api.start(host), *(service.start() for service in outside))
 
     kubeconfig_path, images = place / "kubeconfig", place / "images.json"
@@ -129,7 +132,12 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
             pod_network=claim.network(1 + number),
             directory=place,
             images=images,
-            environment={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SANDBOX_TIME_SCALE": str(options.time_scale)},
+            environment={
+                "PATH": os.environ["PATH"],
+                "LANG": "C.UTF-8",
+                "SANDBOX_TIME_SCALE": str(options.time_scale),
+                **({"SANDBOX_AUTHORITY": str(azure.authority)} if meaning.cloud == "azure" else {}),
+            },
             ready_after=options.ready_after,
             slow_label=ENDPOINT_LABEL,
             **own,
@@ -147,6 +155,8 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         await started.start()
 
     await install(admin, chart.surroundings(values))
+    if meaning.cloud == "azure":
+        await install(admin, [azure.webhook()])
     if meaning.vendor:
         await install(admin, manifests.objects(meaning.vendor, meaning.cloud))
         operator_of_gpus = Controller(admin, meaning.vendor)

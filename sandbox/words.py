@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 CONTRACTS = ("documented", "released")
 DEFAULT_CONTRACT = "released"
-CLOUDS = ("aws", "gcp", "onprem")
+CLOUDS = ("aws", "azure", "gcp", "onprem")
+WITH_REDIS = ("gcp", "onprem")
 DEFAULT_CLOUD = "aws"
 VENDORS = ("nvidia", "amd")
 REDIS_BROKER, PATCHED, EMPTY = "redis-broker", "patched", "empty"
@@ -25,7 +26,7 @@ NEVER_UP = {"onprem": ("builder", "cacher")}
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the words come to. `redis_broker`: Redis, not SQS, is what Celery's tasks wait in."""
+    """What the words come to. `redis_broker`: Redis, no queue service of a cloud, is what Celery's tasks wait in."""
 
     contract: str
     cloud: str
@@ -59,11 +60,13 @@ def meaning(words: tuple[str, ...]) -> Meaning:
     cloud = _one_of(CLOUDS, words, DEFAULT_CLOUD)
     vendor = _one_of(VENDORS, words, "")
     redis = REDIS_BROKER in words
-    if redis and cloud != "aws":
+    if redis and cloud in WITH_REDIS:
         raise ValueError(f"{cloud} has Redis for a broker anyway: leave {REDIS_BROKER} out")
-    if PATCHED in words and cloud == "aws" and not redis and not vendor:
+    if redis and cloud == "azure":
+        raise ValueError(f"azure with Redis for a broker is not part of the sandbox: leave {REDIS_BROKER} out")
+    if PATCHED in words and cloud not in WITH_REDIS and not redis and not vendor:
         raise ValueError(f"{PATCHED} mends what is broken with {', '.join(CANNOT)}: name one of them, too")
-    return Meaning(contract, cloud, redis or cloud != "aws", PATCHED in words, EMPTY in words, vendor)
+    return Meaning(contract, cloud, redis or cloud in WITH_REDIS, PATCHED in words, EMPTY in words, vendor)
 
 
 def _one_of(choices: tuple[str, ...], words: tuple[str, ...], default: str) -> str:

@@ -204,10 +204,11 @@ def test_documented_contract_end_to_end_beside_the_other(released, name):
         (("up", "documentd"), "unknown word 'documentd'; there is: documented"),
         (
             ("up", "ibm"),
-            "unknown word 'ibm'; there is: documented released aws gcp onprem nvidia amd redis-broker patched empty",
+            "unknown word 'ibm'; there is: documented released aws azure gcp onprem nvidia amd redis-broker",
         ),
         (("up", "aws", "gcp"), "a sandbox is either aws or gcp"),
         (("up", "gcp", "redis-broker"), "gcp has Redis for a broker anyway: leave redis-broker out"),
+        (("up", "azure", "redis-broker"), "azure with Redis for a broker is not part of the sandbox"),
         (("up", "patched"), "patched mends what is broken with gcp, onprem, redis-broker, amd: name one of them, too"),
         (("up", "--gateways", "0"), "--gateways is from 1 to 10"),
         (("up", "documented", "released"), "a sandbox is either documented or released"),

@@ -88,6 +88,13 @@ class ApiServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def subject(self, token: str) -> str | None:
+        """Whose token it is; None for one that is not accepted."""
+        try:
+            return self._tokens.user(token).name
+        except StatusError:
+            return None
+
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         path = urlsplit(request.path).path.rstrip("/") or "/"
         parts = path.strip("/").split("/")

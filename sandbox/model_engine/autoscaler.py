@@ -19,6 +19,7 @@ PERIOD = 3.0  # seconds
 COOL_DOWN = 600.0  # seconds that a queue's length counts, so that nobody goes at the first lull
 SAMPLES = 10  # SQS tells lengths approximately
 REDIS_BROKER = "redis-elasticache-message-broker-master"
+SERVICE_BUS_BROKER = "servicebus-message-broker-master"
 
 logger = make_logger("model_engine_server.core.celery.celery_autoscaler")
 
@@ -91,13 +92,13 @@ def instance_of(deployment: dict[str, Any]) -> Instance:
 
 
 async def queue_length(broker: str, queue: str) -> int:
-    """Tasks that wait, with SQS also those underway; 0 where SQS does not say."""
+    """Tasks that wait, with SQS and Service Bus also those underway; 0 where they do not say."""
     if broker == REDIS_BROKER:
         import redis.asyncio
 
         async with redis.asyncio.Redis.from_url(config.broker_redis_url(config.ONE_DAY_DATABASE)) as client:
             return int(await client.llen(queue))
-    return await asyncio.to_thread(sqs_length, queue)
+    return await asyncio.to_thread(service_bus_length if broker == SERVICE_BUS_BROKER else sqs_length, queue)
 
 
 def sqs_length(queue: str) -> int:
@@ -118,6 +119,19 @@ def sqs_length(queue: str) -> int:
     took = time.monotonic() - begun
     logger.info(f"SQS {queue} total: {took} seconds, queue size {size}, reserved size {reserved}")
     return size + reserved
+
+
+def service_bus_length(queue: str) -> int:
+    """Waiting and underway; 0 for a queue that is not there, or not ours to see."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    from sandbox.model_engine import azure
+
+    try:
+        return int(azure.queues().get_queue_runtime_properties(queue).active_message_count)
+    except ResourceNotFoundError as error:
+        logger.info(f"Queue does not exist {queue}: {error}")
+        return 0
 
 
 async def main() -> None:

@@ -19,6 +19,11 @@ from sandbox.model_engine import config, task_queue
 from sandbox.model_engine.http_forwarder import USER_PORT, wait_for_worker
 from sandbox.model_engine.loggers import JsonFormatter, make_logger
 
+BROKERS = {
+    "redis": task_queue.Broker.REDIS_24H,
+    "sqs": task_queue.Broker.SQS,
+    "servicebus": task_queue.Broker.SERVICE_BUS,
+}
 RETRY = 180.0  # seconds, as Celery has it
 
 logger = make_logger("model_engine_server.inference.forwarding.celery_forwarder")
@@ -81,7 +86,7 @@ def main(options: argparse.Namespace) -> None:
         forward_logger.info(line)
     forward_logger.info(f"Healthcheck endpoint: {health}")
     asyncio.run(wait_for_worker(health))
-    broker = task_queue.Broker.SQS if options.broker_type == "sqs" else task_queue.Broker.REDIS_24H
+    broker = BROKERS[options.broker_type]
     app = task_queue.celery_app(broker, options.backend_protocol, queue_url=options.sqs_url)
 
     @app.task(  # type: ignore[untyped-decorator]
@@ -109,7 +114,7 @@ if __name__ == "__main__":
     parser.add_argument("--task-visibility", required=True)
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--num-workers", type=int, required=True)
-    parser.add_argument("--broker-type", choices=("redis", "sqs"), required=True)
+    parser.add_argument("--broker-type", choices=tuple(BROKERS), required=True)
     parser.add_argument("--backend-protocol", default="s3")
     parser.add_argument("--sqs-url", default="")
     main(parser.parse_args())

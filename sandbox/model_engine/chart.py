@@ -29,6 +29,11 @@ AUTOSCALERS = {"released": "celery-autoscaler-{celery_broker_type}", "documented
 # In install order. A file that is rendered twice goes to two namespaces: its `config_namespace`.
 NAMESPACES = (("namespaces.yaml", ""),)
 SECRETS = (("database_secret.yaml", ""),)  # the user's, not the chart's: there before the install
+AZURE = (
+    ("keda.yaml", ""),
+    ("azure_secrets.yaml", "namespace"),
+    ("azure_secrets.yaml", "endpoint_namespace"),
+)
 CLUSTER = (("metrics_adapter.yaml", ""),)
 RELEASE = (
     ("priority_classes.yaml", ""),
@@ -64,7 +69,17 @@ ENDPOINT_TYPES: dict[str, dict[str, Any]] = {
     "streaming": {"grace_period": "600", "proxy_annotation": PROXY, "pod_labels": {}},
     "async": {"grace_period": "1800", "proxy_annotation": "", "pod_labels": {"sidecar.istio.io/inject": "false"}},
 }
-BROKER_NAMES = {"sqs": "sqs-message-broker-master", "redis": "redis-elasticache-message-broker-master"}
+BROKER_NAMES = {
+    "sqs": "sqs-message-broker-master",
+    "redis": "redis-elasticache-message-broker-master",
+    "servicebus": "servicebus-message-broker-master",
+}
+# The annotation that gives a service account its role in the cloud, and what stands in it.
+ROLES = {
+    "aws": ("eks.amazonaws.com/role-arn", "arn:aws:iam::123456789012:role/{role}"),
+    "azure": ("azure.workload.identity/client-id", "11111111-1111-1111-1111-111111111111"),
+    "gcp": ("iam.gke.io/gcp-service-account", "{role}@sandbox.iam.gserviceaccount.com"),
+}
 # Where the cacher keeps images at hand: of this sandbox's nodes the first alone fits.
 IMAGE_CACHES = {
     "cpu": {"kubernetes.io/os": "linux"},
@@ -74,6 +89,10 @@ IMAGE_CACHES = {
     "h100": {"k8s.amazonaws.com/accelerator": "nvidia-hopper-h100"},
 }
 DEVICE_WORDS = {"node_selector": "nodeSelector", "tolerations": "tolerations"}
+ROLE_NAMES = {"release": "k8s-main-llm-engine", "endpoints": "llm-engine"}
+# How the product's credential of the environment comes about: by the pod's identity, or by a Secret.
+AZURE_CREDENTIALS = {"released": "WorkloadIdentityCredential", "documented": "EnvironmentCredential"}
+FORWARDER_OPTIONS = {"sqs": '- --sqs-url\n- "${SQS_QUEUE_URL}"', "servicebus": "- --backend-protocol\n- abs"}
 CHART_LABELS = ("helm.sh/chart", "app.kubernetes.io/managed-by")  # which the autoscaler does not carry
 GPU_TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
@@ -101,6 +120,7 @@ class Values:
     patched: bool = False
     gateways: int = 1
     num_shards: int = 1  # of the Celery autoscaler
+    client_secret: str = "sandbox"  # of the application that the documented contract logs in to Azure as
 
     @property
     def image_tag(self) -> str:
@@ -117,12 +137,13 @@ class Values:
 
 def objects(values: Values) -> list[Object]:
     """What an install creates, in its order."""
-    return rendered(FILES[values.contract], values)
+    own = (("trigger_authentication.yaml", ""),) if values.cloud == "azure" else ()
+    return rendered((*FILES[values.contract], *own), values)
 
 
 def surroundings(values: Values) -> list[Object]:
-    """What is there before an install: namespaces, the database's Secret, an adapter for metrics."""
-    return rendered((*NAMESPACES, *SECRETS, *CLUSTER), values)
+    """What is there before an install: namespaces, Secrets, an adapter for metrics, on Azure KEDA."""
+    return rendered((*NAMESPACES, *SECRETS, *(AZURE if values.cloud == "azure" else ()), *CLUSTER), values)
 
 
 def rendered(files: tuple[tuple[str, str], ...], values: Values) -> list[Object]:
@@ -158,7 +179,7 @@ def default_values() -> dict[str, Any]:
 def substitutions(values: Values) -> dict[str, str]:
     """What stands for each ``{{ name }}`` of the files; blocks as JSON, which is YAML on one line."""
     redis = urlsplit(values.redis_url)
-    broker = "redis" if values.redis_broker else "sqs"
+    broker = "redis" if values.redis_broker else {"azure": "servicebus"}.get(values.cloud, "sqs")
     words: dict[str, str] = {
         **{name: str(value) for name, value in asdict(values).items()},
         **{name: pattern.format(values.fullname) for name, pattern in WORKLOADS[values.contract].items()},
@@ -169,13 +190,25 @@ def substitutions(values: Values) -> dict[str, str]:
         "redis_host": str(redis.hostname),
         "redis_port": str(redis.port),
         "cache_redis_url": redis._replace(path="/15").geturl(),
+        # On Azure, too, this key holds; the other way there is a token for a password.
+        "cache_redis_key": f"cache_redis_{values.cloud.replace('azure', 'onprem')}_url",
+        **{
+            f"annotations_of_{who}": json.dumps(role_annotations(values.cloud, name))
+            for who, name in ROLE_NAMES.items()
+        },
+        "identity_label": 'azure.workload.identity/use: "true"' if values.cloud == "azure" else "",
+        "azure_credential": AZURE_CREDENTIALS[values.contract],
+        "client_secret_base64": base64.b64encode(values.client_secret.encode()).decode(),
+        "azure_values": render("values_azure.yaml", {}) if values.cloud == "azure" else "",
+        "azure_env": render("azure_env.yaml", {}) if values.cloud == "azure" else "",
+        "azure_secret_env": render("azure_secret_env.yaml", {}) if values.contract == "documented" else "",
         "forwarder_repository": values.image_repository,
         "celery_broker_type": broker,
         "broker_name": BROKER_NAMES[broker],
         "autoscaler": AUTOSCALERS[values.contract].format(celery_broker_type=broker, fullname=values.fullname),
         # GCP is taken to have no other broker.
         "celery_broker_type_redis": "celery_broker_type_redis: true" if broker == "redis" else "",
-        "celery_forwarder_options": '- --sqs-url\n- "${SQS_QUEUE_URL}"' if broker == "sqs" else "",
+        "celery_forwarder_options": FORWARDER_OPTIONS.get(broker, ""),
         "image_cache_devices": json.dumps(image_cache_devices()),
     }
     if values.patched and values.cloud == "gcp":
@@ -183,9 +216,11 @@ def substitutions(values: Values) -> dict[str, str]:
     for name in ("redis_env", f"aws_config_{values.cloud}", f"cloud_env_{values.cloud}"):
         words[name] = render(f"{name}.yaml", words)
     words["aws_config"], words["cloud_env"] = words[f"aws_config_{values.cloud}"], words[f"cloud_env_{values.cloud}"]
-    if broker == "sqs":
+    if broker != "redis":
         words["redis_env"] = ""
-    words["celery_forwarder_env"] = words["redis_env"]
+    words["celery_forwarder_env"] = (
+        words["azure_env"] + words["cloud_env"] if broker == "servicebus" else words["redis_env"]
+    )
     for name in ("launch_config", "infra_config", "extra_env"):
         words[name] = render(f"{name}.yaml", words)
         words[f"{name}_json"] = json.dumps(parse(words[name]))
@@ -208,6 +243,12 @@ def substitutions(values: Values) -> dict[str, str]:
         own = {name: json.dumps(device[key]) for name, key in DEVICE_WORDS.items()}
         words[f"image_cache_{device['name']}"] = json.dumps(render("image_cache.yaml", words | own))
     return words
+
+
+def role_annotations(cloud: str, role: str) -> dict[str, str]:
+    """Of a service account that takes `role` in the cloud; none on-prem."""
+    annotation, value = ROLES.get(cloud, ("", ""))
+    return {annotation: value.format(role=role)} if annotation else {}
 
 
 def image_cache_devices() -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import yaml
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SERVICE_BUILDER_QUEUE = "model-engine-service-builder"
 PATCHED = "-patched"  # ends the tag of an image with the mends
+UNFIXED = "-unfixed"  # ends the tag of one from before the product kept its connections to Service Bus alive
 # The broker's Redis has a database for each visibility timeout; one more is for results.
 ONE_HOUR_DATABASE, RESULTS_DATABASE, ONE_DAY_DATABASE = 0, 1, 3
 BUILD_ENDPOINT_TASK = "model_engine_server.service_builder.tasks_v1.build_endpoint"
@@ -37,13 +38,18 @@ def infra_config() -> dict[str, Any]:
 
 
 def cloud() -> str:
-    """``aws``, ``gcp`` or ``onprem``."""
+    """``aws``, ``azure``, ``gcp`` or ``onprem``."""
     return str(infra_config()["cloud_provider"])
 
 
 def patched() -> bool:
     """Whether this image has what the released one lacks on GCP, on-prem and with Redis for a broker."""
     return os.environ["DD_VERSION"].endswith(PATCHED)
+
+
+def unfixed() -> bool:
+    """Whether this image is one whose idle connections to Service Bus are lost, and the next task with them."""
+    return os.environ["DD_VERSION"].endswith(UNFIXED)
 
 
 def aws_session() -> str | None:
@@ -64,7 +70,10 @@ def broker_redis_url(database: int) -> str:
 
 def cache_redis_url() -> str:
     """The Redis that builder and cacher write to and the gateway reads."""
-    return str(service_config()[f"cache_redis_{cloud()}_url"])
+    launch = service_config()
+    # This one holds on every cloud. On Azure the other way, a token of Entra ID for a password, is not part of the
+    # sandbox.
+    return str(launch.get("cache_redis_onprem_url") or launch[f"cache_redis_{cloud()}_url"])
 
 
 def template(name: str) -> str:

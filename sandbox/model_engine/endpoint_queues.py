@@ -1,8 +1,9 @@
-"""The queue an async endpoint's tasks wait in: on AWS one of SQS; elsewhere a list in Redis, which needs no making."""
+"""The queue an async endpoint's tasks wait in: one of SQS or Service Bus; else a list in Redis, made by no one."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import string
@@ -14,12 +15,13 @@ from sandbox.model_engine.loggers import make_logger
 VISIBILITY_TIMEOUT = 43200  # seconds, of a queue whose endpoint names none
 
 logger = make_logger("model_engine_server.infra.gateways.resources.sqs_queue_endpoint_resource_delegate")
+bus_logger = make_logger("model_engine_server.infra.gateways.resources.asb_queue_endpoint_resource_delegate")
 
 Object = dict[str, Any]
 
 
 class EndpointResourceInfraException(Exception):
-    """Kubernetes, or SQS, did not take an object."""
+    """Kubernetes, or the broker, did not take an object."""
 
 
 def queue_name(endpoint_id: str) -> str:
@@ -29,27 +31,27 @@ def queue_name(endpoint_id: str) -> str:
 
 def has_queues(*, builder: bool = False) -> bool:
     """Whether a queue is something to create. The released builder thinks so in every cloud."""
-    return config.cloud() == "aws" or (builder and not config.patched())
+    return config.cloud() in ("aws", "azure") or (builder and not config.patched())
 
 
 async def create(task: Object) -> str:
     """The queue's URL, empty where there is none. `task`: see `endpoints.Endpoints.create`."""
     if not has_queues(builder=True):
         return ""
-    return await asyncio.to_thread(_create, task)
+    return await asyncio.to_thread(_on_bus_create if config.cloud() == "azure" else _create, task)
 
 
 async def delete(endpoint_id: str) -> None:
     """Remove it; none is no error. EndpointResourceInfraException when SQS refuses."""
     if has_queues():
-        await asyncio.to_thread(_delete, endpoint_id)
+        await asyncio.to_thread(_on_bus_delete if config.cloud() == "azure" else _delete, endpoint_id)
 
 
 async def waiting(endpoint_id: str) -> int | None:
     """How many tasks wait, None where nobody counts them. EndpointResourceInfraException."""
     if not has_queues():
         return None
-    return await asyncio.to_thread(_waiting, endpoint_id)
+    return await asyncio.to_thread(_on_bus_waiting if config.cloud() == "azure" else _waiting, endpoint_id)
 
 
 @functools.cache
@@ -113,3 +115,32 @@ def _waiting(endpoint_id: str) -> int:
     except ClientError as error:
         raise EndpointResourceInfraException("Failed to get SQS queue attributes") from error
     return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def _on_bus_create(task: Object) -> str:
+    """A queue of Service Bus has no URL."""
+    from azure.core.exceptions import ResourceExistsError
+
+    from sandbox.model_engine import azure
+
+    with contextlib.suppress(ResourceExistsError):  # a build that is done again
+        azure.queues().create_queue(queue_name(task["record"]["id"]))
+    return ""
+
+
+def _on_bus_delete(endpoint_id: str) -> None:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    from sandbox.model_engine import azure
+
+    name = queue_name(endpoint_id)
+    try:
+        azure.queues().delete_queue(name)
+    except ResourceNotFoundError:
+        bus_logger.info(f"Could not find ASB queue {name} for endpoint {endpoint_id}")
+
+
+def _on_bus_waiting(endpoint_id: str) -> int:
+    from sandbox.model_engine import azure
+
+    return int(azure.queues().get_queue_runtime_properties(queue_name(endpoint_id)).active_message_count)

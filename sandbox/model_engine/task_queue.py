@@ -19,7 +19,10 @@ SOFT_LIMIT, HARD_LIMIT = 1500, 1800  # seconds that one build may take
 SQS_VISIBILITY = 43200  # seconds
 PREDICT_TASK = "hosted_model_inference.lira.predict"
 
+KEEP_ALIVE = "30"  # seconds between two signs of life for Service Bus, where the environment names no other
+
 backends.BACKEND_ALIASES["s3"] = "sandbox.model_engine.s3_backend:S3Backend"
+backends.BACKEND_ALIASES["azureblockblob"] = "sandbox.model_engine.azure:BlobBackend"
 
 
 class Broker(StrEnum):
@@ -28,6 +31,7 @@ class Broker(StrEnum):
     REDIS = "redis"
     REDIS_24H = "redis_24h"
     SQS = "sqs"
+    SERVICE_BUS = "servicebus"
 
 
 # Database, visibility timeout in seconds.
@@ -38,7 +42,7 @@ DATABASES = {
 
 
 def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_url: str = "") -> Celery:
-    """An app that sends or works. `results`: ``s3`` or ``redis``. botocore finds SQS and S3 through
+    """An app that sends or works. `results`: ``s3``, ``redis`` or ``abs``. botocore finds SQS and S3 through
     ``AWS_ENDPOINT_URL_SQS`` and ``AWS_ENDPOINT_URL_S3``. `queue_url`: the only queue of an SQS worker."""
     region = os.environ.get("AWS_REGION", "us-west-2")
     if broker is Broker.SQS:
@@ -46,11 +50,15 @@ def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_u
         options: dict[str, Any] = {"region": region, "visibility_timeout": SQS_VISIBILITY, "polling_interval": 5}
         if queue_url:
             options["predefined_queues"] = {urlsplit(queue_url).path.rpartition("/")[2]: {"url": queue_url}}
+    elif broker is Broker.SERVICE_BUS:
+        url, options = service_bus()
     else:
         speak_resp2()
         database, timeout = DATABASES[broker]
         url, options = config.broker_redis_url(database), {"visibility_timeout": timeout}
-    backend = config.broker_redis_url(config.RESULTS_DATABASE) if results == "redis" else "s3://"
+    backend = {"redis": config.broker_redis_url(config.RESULTS_DATABASE), "abs": "azureblockblob://sandbox"}.get(
+        results, "s3://"
+    )
     app = Celery(name, broker=url, backend=backend)
     app.conf.update(
         broker_transport_options=options,
@@ -67,6 +75,20 @@ def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_u
     return app
 
 
+def service_bus() -> tuple[str, dict[str, Any]]:
+    """Address and options of Celery's transport; it takes our credential for the one it would make for each channel."""
+    from kombu.transport import azureservicebus
+
+    from sandbox.model_engine import azure
+
+    azureservicebus.DefaultAzureCredential = type(azure.credential())
+    keep_alive = int(os.environ.get("SERVICEBUS_KEEP_ALIVE_INTERVAL", KEEP_ALIVE))
+    options = {"uamqp_keep_alive_interval": keep_alive, "retry_total": 3, "retry_backoff_factor": 0.8}
+    if config.unfixed():
+        options |= {"uamqp_keep_alive_interval": 0, "retry_total": 0}
+    return f"azureservicebus://DefaultAzureCredential@{azure.service_bus()}", options
+
+
 def speak_resp2() -> None:
     """Have Celery's clients of Redis send no HELLO, as the product's older ones: error texts depend on it."""
     from kombu.transport import redis
@@ -81,9 +103,8 @@ def speak_resp2() -> None:
 def builder_app() -> Celery:
     """The service builder's."""
     redis = config.infra_config().get("celery_broker_type_redis") or config.cloud() == "gcp"
-    app = celery_app(
-        Broker.REDIS if redis else Broker.SQS, results_backend(), name="model_engine_server.service_builder"
-    )
+    other = Broker.SERVICE_BUS if config.cloud() == "azure" else Broker.SQS
+    app = celery_app(Broker.REDIS if redis else other, results_backend(), name="model_engine_server.service_builder")
     app.conf.update(
         task_default_queue=config.SERVICE_BUILDER_QUEUE, task_time_limit=HARD_LIMIT, task_soft_time_limit=SOFT_LIMIT
     )
@@ -94,7 +115,7 @@ def infra_broker() -> Broker:
     """Where the gateway sends builds."""
     if config.cloud() in ("onprem", "gcp") or config.infra_config().get("celery_broker_type_redis"):
         return Broker.REDIS
-    return Broker.SQS
+    return Broker.SERVICE_BUS if config.cloud() == "azure" else Broker.SQS
 
 
 def inference_broker() -> Broker:
@@ -111,7 +132,7 @@ def inference_broker() -> Broker:
 
 def results_backend() -> str:
     """Where builder and gateway keep and look for results."""
-    return "redis" if config.cloud() == "gcp" else "s3"
+    return {"gcp": "redis", "azure": "abs"}.get(config.cloud(), "s3")
 
 
 def send(app: Celery, task: str, arguments: list[Any], queue: str, expires: int | None = None) -> str:

@@ -16,6 +16,7 @@ NAME = os.environ["POD_NAME"]
 NAMESPACE = os.environ["POD_NAMESPACE"]
 SERVICES = os.environ["SANDBOX_SERVICES"]
 EGRESS = os.path.join(os.path.dirname(SERVICES), "egress.json")
+NAMES = os.path.join(os.path.dirname(SERVICES), "names.json")
 
 WILDCARD = ("", "0.0.0.0", "::", None)
 LOCAL = ("localhost", "127.0.0.1", "::1", NAME)
@@ -32,6 +33,15 @@ def service(name: str) -> dict[str, Any] | None:
         return json.load(file).get(f"{namespace}/{parts[0]}") if len(parts) <= 2 else None
 
 
+def outside() -> dict[str, Any]:
+    """What has a name outside the cluster, in the form of ``services.json``."""
+    try:
+        with open(NAMES) as file:
+            return dict(json.load(file))
+    except FileNotFoundError:
+        return {}
+
+
 def resolve(host: str) -> str:
     """The address of a name; an address is its own. Nothing outside the sandbox has a name here."""
     if host in WILDCARD or host in LOCAL:
@@ -39,7 +49,7 @@ def resolve(host: str) -> str:
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        entry = service(host)
+        entry = service(host) or outside().get(host)
         if entry is None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
         return str(entry["address"])
@@ -49,7 +59,7 @@ def resolve(host: str) -> str:
 def real_port(address: str, port: int) -> int:
     """Where a Service's port is really listened on."""
     with open(SERVICES) as file:
-        entries = json.load(file).values()
+        entries = [*json.load(file).values(), *outside().values()]
     plain = address.removeprefix(_mapped(""))
     ports: dict[str, int] = next((entry["ports"] for entry in entries if entry["address"] == plain), {})
     return ports.get(str(port), port)

@@ -8,3 +8,7 @@ if "POD_IP" in os.environ:
 
     pod_lifetime.install()
     pod_network.install()
+    if "SANDBOX_AUTHORITY" in os.environ:
+        import pod_azure
+
+        pod_azure.install()
