@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from seatrial.kube import Kube, NotFound
 from seatrial.resources import NETWORK_POLICIES, Resource
 from seatrial.selectors import matches
-from seatrial.verdict import Refused, Unreachable
+from seatrial.verdict import NotJudged, Reason, Refused, Unreachable
 
 OTHERS = (
     Resource("cilium.io/v2", "ciliumnetworkpolicies"),
@@ -15,6 +16,21 @@ OTHERS = (
     Resource("security.istio.io/v1", "authorizationpolicies"),
 )
 """Of a network plug-in or a mesh; what they select is not read here, their presence is doubt enough."""
+
+
+def refuse_doubt(kube: Kube, namespace: str, labels: Mapping[str, str], said: Mapping[str, Any]) -> None:
+    """`NotJudged` where a probe with `labels` in `namespace` was answered by nobody in time, and a policy may be why.
+
+    `said`: the line that the probe's program printed.
+    """
+    if said["ok"] or said["code"] != "timeout":
+        return
+    if found := in_the_way(kube, namespace, labels, str(said["at"]).rpartition(":")[0]):
+        raise NotJudged(
+            Reason.UNREACHABLE,
+            f"{said['at']} does not answer our probe; perhaps only the probe is blocked, by the policy {found}",
+            do="let our probe's labels pass, or give it those that do: overlays, probe/pod, metadata.labels",
+        )
 
 
 def in_the_way(kube: Kube, namespace: str, labels: Mapping[str, str], host: str) -> str:

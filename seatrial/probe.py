@@ -8,12 +8,13 @@ line of JSON with the probe's nonce in it: ``{"nonce": …, "ok": true, …}`` o
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets as chance
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial import ours
@@ -36,6 +37,11 @@ TIMEOUT = 60.0
 _MOUNTED = ("configMap", "downwardAPI", "emptyDir", "projected", "secret")
 """Volumes that PodSecurity `restricted` admits and that can be mounted twice."""
 _NO_SECRET = re.compile(r'secret "([^"]+)" not found')
+NO_NODE = "pod.no-node/"
+"""How the keys of causes begin that say that no node takes a pod of the product's kind."""
+_TAKEN = ("Insufficient ", "Too many pods")
+"""What the scheduler says of nodes that would fit, and are full."""
+_SELECTS = ("nodeSelector", "affinity", "topologySpreadConstraints")
 POD = "probe/pod"
 _OVERLAY = f"what is missing can be added to our pods in seatrial.yaml: overlays, {POD} (labels, annotations, …)"
 
@@ -120,7 +126,8 @@ class Prober:
             if kept:
                 ours.remove(self.kube, self.trial, SECRETS, kept)
             raise
-        return Probe(self, what, place, made, kept, nonce, longest, image if ours_to_pull else "")
+        selects = any(manifest["spec"].get(one) != made_of["spec"].get(one) for one in _SELECTS)
+        return Probe(self, what, place, made, kept, nonce, longest, image if ours_to_pull else "", selects=selects)
 
     def _name(self, what: str) -> str:
         """Unique in this run: a second probe of the same thing, and each worker's, has a number of its own."""
@@ -175,10 +182,13 @@ class Probe:
         nonce: str,
         timeout: float,
         own_image: str,
+        *,
+        selects: bool,
     ) -> None:
         self._trial, self._kube = prober.trial, prober.kube
         self.what, self.place, self.nonce = what, place, nonce
         self._pod, self._secret, self._timeout, self._own_image = pod, secret, timeout, own_image
+        self._selects = selects
         self._began = time.monotonic()
         self._ended: tuple[str, Object] | Exception | None = None
 
@@ -186,13 +196,15 @@ class Probe:
         """What the program wrote, and its container's last status; waited for once, remembered, the pod removed.
 
         Raises `Unhealthy` with the pod's own trouble: for who asks about the pod. A `NotJudged` where it is a program
-        image of the user's that cannot be pulled.
+        image of the user's that cannot be pulled, or where it is our pod alone that no node takes.
         """
         if self._ended is None:
             try:
                 self._ended = self._trial.wait.until(
                     self._look, self._timeout, what=f"probe {self.what}", since=self._began
                 )
+            except Unhealthy as error:
+                self._ended = self._on_no_node(error.cause) or error
             except Exception as error:
                 self._ended = error
             finally:
@@ -236,7 +248,8 @@ class Probe:
             try:
                 self._look()
             except Unhealthy as error:
-                raise self._not_asked(error.cause) from None
+                if error.cause.settle != math.inf:
+                    raise self._not_asked(error.cause) from None
             except AssertionError:
                 pass  # it has not begun
         return found
@@ -282,13 +295,36 @@ class Probe:
 
     def _not_asked(self, cause: Cause) -> Exception:
         """Nobody was asked anything: for a reason that stands in a check of its own, or for one that is ours alone."""
+        found = self._on_no_node(cause)
+        if isinstance(found, NotJudged):
+            return found
+        cause = found.cause if isinstance(found, Unhealthy) else cause
         if missing := _NO_SECRET.search(cause.line):
             return Blocked(missing_secret(self._kube.kubectl, self.place.namespace, missing[1]))
-        if cause.key.startswith(("pod.image-pull/", "pod.container-config/")):
+        if cause.key.startswith(("pod.image-pull/", "pod.container-config/", NO_NODE)):
             return Blocked(cause)
-        reason = Reason.BUSY if cause.key.startswith("pod.unschedulable/") else Reason.TOOL
         said = f"; {cause.evidence[-1]}" if cause.key.startswith("timeout/") and cause.evidence else ""
-        return NotJudged(reason, f"our probe did not run: {cause.line}{said}", do=cause.do or _OVERLAY)
+        return NotJudged(Reason.TOOL, f"our probe did not run: {cause.line}{said}", do=cause.do or _OVERLAY)
+
+    def _on_no_node(self, cause: Cause) -> NotJudged | Unhealthy | None:
+        """What it means that no node takes our pod, None if that is not the trouble. It has the node selector and the
+        tolerations of the product's own, and asks for less: where it finds no node that would do, they find none."""
+        if not cause.key.startswith("pod.unschedulable/"):
+            return None
+        line = f"our probe did not run: {cause.line}"
+        if any(word in cause.line for word in _TAKEN):
+            return NotJudged(Reason.BUSY, line, do=cause.do)
+        if self._selects:
+            do = "correct the node selector or affinity there"
+            return NotJudged(Reason.SETTINGS, line, source=self._trial.settings.source("overlays"), do=do)
+        namespace, why = self.place.namespace, cause.line.partition(": ")[2]
+        return Unhealthy(
+            replace(
+                cause,
+                key=f"{NO_NODE}{namespace}/{self.place.service_account}",
+                line=f"no node can take a pod with the node selector and tolerations of those in {namespace}: {why}",
+            )
+        )
 
 
 def _pod(name: str, place: Place, image: str, command: list[str], env: list[Any], deadline: int) -> Object:

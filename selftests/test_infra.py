@@ -40,6 +40,19 @@ def test_what_the_release_has_off_is_not_applicable(released: Sandbox, tmp_path:
     green(run, *(f"infra/{name}" for name in parts), checks=4)
 
 
+def test_a_policy_that_may_stop_the_probe_alone(released: Sandbox, tmp_path: Path) -> None:
+    """The cacher's Redis answers the cacher, and not our pod, which stands in its place."""
+    ours = {"podSelector": {"matchLabels": {"app.kubernetes.io/managed-by": "seatrial"}}}
+    policy = {"metadata": {"name": "deny"}, "spec": {**ours, "policyTypes": ["Egress"], "egress": []}}
+    path = f"/apis/networking.k8s.io/v1/namespaces/{released.up['namespace']}/networkpolicies"
+    with released.kube() as kube:
+        kube.post(path, json=policy).raise_for_status()
+        run = judged(tmp_path, "-k", "cacher_redis_lets_it_in", **released.environment())
+        kube.delete(f"{path}/deny").raise_for_status()
+    assert run.verdicts == {"infra/cacher_redis_lets_it_in": "error (unreachable)"}, run.out
+    assert "perhaps only the probe is blocked, by the policy model-engine/deny" in run.out
+
+
 @pytest.mark.parametrize("words", [("onprem", "patched"), ("gcp", "patched"), ("redis-broker",)], ids="+".join)
 def test_green_elsewhere(tmp_path: Path, words: tuple[str, ...]) -> None:
     with sandbox(*words) as one:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from seatrial import policies
 from seatrial.kube import Kube, Object
 from seatrial.logs import Line
 from seatrial.model_engine import discovery, places
@@ -228,6 +229,7 @@ class Infra:
         probe = Prober(self.trial, self.kube).start("cacher-redis", place, "redis_ask", (ask,))
         said = probe.result()
         if not said["ok"]:
+            policies.refuse_doubt(self.kube, place.namespace, probe.labels, said)
             evidence = (f"{said.get('step') or 'connect'}: {said.get('said')}", f"seen from {place.seen_from}")
             raise Unhealthy(redis.replied(str(said["code"]), str(said["at"]), evidence))
         self.trial.note(f"Redis at {said['at']} takes the cacher's URL, seen from {place.seen_from}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from seatrial import policies
 from seatrial.kube import Kube
 from seatrial.model_engine import places
 from seatrial.model_engine.configuration import LAUNCH, Configuration
@@ -104,6 +105,7 @@ class Published:
         assert found, f"our pod has not looked at {key} yet"
         if not found[-1]["ok"]:
             last = found[-1]
+            policies.refuse_doubt(self.kube, probe.place.namespace, probe.labels, last)
             code = str(last["code"]).lower()
             raise Unhealthy(
                 Cause(

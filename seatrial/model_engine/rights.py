@@ -31,6 +31,7 @@ from seatrial.trial import Trial
 
 _STORIES = "causes are told without the pods' events"
 _WORDS = "causes are told without the containers' last words"
+_UNJUDGED = "a time-out of a probe cannot be judged"
 _SERVING = "an endpoint's pods are not looked at: that it serves is proven by the echo alone"
 
 
@@ -85,7 +86,10 @@ RIGHTS: Table = {
     "infra/no_migration_job_is_left": (Right("list", JOBS),),
     "infra/no_pod_in_error_state": (Right("list", JOBS, without="pods of finished Jobs are not told apart"),),
     "infra/configuration_is_equal_in_both_namespaces": (Right("get", CONFIG_MAPS, Place.ENDPOINTS),),
-    "infra/cacher_redis_lets_it_in": (Right("create get delete", PODS), Right("get", PODS, sub="log")),
+    "infra/cacher_redis_lets_it_in": (
+        *(Right("create get delete", PODS), Right("get", PODS, sub="log")),
+        Right("list", NETWORK_POLICIES, without=_UNJUDGED),
+    ),
     "ground": (
         Right("get list", DEPLOYMENTS),
         Right("list", SERVICES),
@@ -96,7 +100,7 @@ RIGHTS: Table = {
     "probes": (
         *_probe(Place.RELEASE),
         Right("create delete", SECRETS, without="addresses with passwords that you give cannot be asked from a pod"),
-        Right("list", NETWORK_POLICIES, without="a time-out of a probe cannot be judged"),
+        Right("list", NETWORK_POLICIES, without=_UNJUDGED),
     ),
     "overlays": tuple(Right("list", one, place) for place in (Place.RELEASE, Place.ENDPOINTS) for one in SELECTING),
     "expect.gpu": (Right("list", NODES, Place.CLUSTER),),
@@ -105,7 +109,7 @@ RIGHTS: Table = {
     "preflight/named_secrets_exist": (Right("get", SECRETS), Right("get", SECRETS, Place.ENDPOINTS)),
     "preflight/images_are_from_expected_registries": (Right("list", PODS, Place.ENDPOINTS),),
     "queues": (Right("create delete get", PODS, without="nobody looks into the broker's queues"),),
-    "published": (Right("create delete get", PODS),),
+    "published": (Right("create delete get", PODS), Right("list", NETWORK_POLICIES, without=_UNJUDGED)),
     **{
         f"tier_a/nothing_of_{kind}_endpoint_is_left": tuple(
             Right("list" if one is PODS else "get list", one, Place.ENDPOINTS) for one in KINDS

@@ -72,14 +72,8 @@ class Answer:
             note = f" ({self.place.note})" if self.place.note else ""
             self.ground.trial.note(f"{said['at']} answers {self._seen_from()}{note}")
             return said
-        if said["code"] == "timeout" and self.ground.kube is not None and self.place.namespace:
-            host = str(said["at"]).rpartition(":")[0]
-            if found := policies.in_the_way(self.ground.kube, self.place.namespace, self.probe.labels, host):
-                raise NotJudged(
-                    Reason.UNREACHABLE,
-                    f"{said['at']} does not answer our probe; perhaps only the probe is blocked, by the policy {found}",
-                    do="let our probe's labels pass, or give it those that do: overlays, probe/pod, metadata.labels",
-                )
+        if self.ground.kube is not None and self.place.namespace:
+            policies.refuse_doubt(self.ground.kube, self.place.namespace, self.probe.labels, said)
         raise Unhealthy(self._cause(said))
 
     def _as_somebody_else(self, said: Mapping[str, Any]) -> None:

@@ -21,10 +21,10 @@ ROWS = [
     ),
     Row(
         ("no-node-fits",),
-        each(("vllm_image_is_pulled", *PULLS, *SERVES), "no node can take the pod"),
+        each(("vllm_image_is_pulled", *PULLS), "no node can take a pod with the node selector and tolerations")
+        | each(SERVES, "no node can take the pod"),
         # Probes find no node either, those for queues among them.
-        errors=(*PROBED, "cacher_redis_lets_it_in", "nothing_of_async_endpoint_is_left"),
-        blocks=NEED_SERVING,
+        blocks=(*NEED_SERVING, *PROBED, "cacher_redis_lets_it_in", "nothing_of_async_endpoint_is_left"),
         left=True,
         sign="FailedScheduling",
         long_proof=True,
