@@ -27,7 +27,7 @@ _STEPS = {
     "http11.receive_response_headers.started": Phase.WAITING,
     "http11.receive_response_headers.complete": Phase.READING,
 }
-_CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")
+CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")
 
 
 class Course:
@@ -58,7 +58,7 @@ class Course:
     def trace(self, step: str, info: Mapping[str, Any]) -> None:
         """Is told of every step that httpx makes."""
         self.phase = _STEPS.get(step, self.phase)
-        if step in _CONNECTED:
+        if step in CONNECTED:
             with self._lock:
                 self._socket = info["return_value"].get_extra_info("socket")
             if self.over:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json as json_text
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from seatrial.arrival import Piece, Reads
 from seatrial.closing import Closing
 from seatrial.course import Course
 from seatrial.http_errors import Answer, Product, broken, failure
@@ -19,9 +21,17 @@ from seatrial.record import Record
 from seatrial.secret import Token
 from seatrial.verdict import BadSettings, Unhealthy
 
-__all__ = ["Answer", "Http"]
+__all__ = ["Answer", "Http", "Streamed"]
 
 _READS = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A whole answer, and the pieces that it came in."""
+
+    answer: Answer
+    pieces: tuple[Piece, ...]
 
 
 class Http(Closing):
@@ -88,64 +98,97 @@ class Http(Closing):
         came from a file or a command is fetched again, once. `timeout`: seconds for the whole answer, in place of the
         client's.
         """
-        if self._read_only and method not in _READS:
+        return self._asked(_Call(method, path, json, params, timeout or self._timeout), auth)
+
+    def stream(self, method: str, path: str, *, json: Any = None, timeout: float | None = None) -> Streamed:
+        """What the product answers, with the time at which each piece of it came. Raises as `call` does.
+
+        `timeout`: seconds until its end. A stream that breaks off is `Unhealthy`, as any answer that does.
+        """
+        pieces: list[Piece] = []
+        accepts = {"Accept": "text/event-stream, application/json"}
+        asked = _Call(method, path, json, None, timeout or self._timeout, accepts, pieces)
+        return Streamed(self._asked(asked, True), tuple(pieces))
+
+    def _asked(self, asked: _Call, auth: bool | str) -> Answer:
+        if self._read_only and asked.method not in _READS:
             raise BadSettings(
-                f"a run that only reads does not {method} {path}", source="read_only", do="leave --read-only away"
+                f"a run that only reads does not {asked.method} {asked.path}",
+                source="read_only",
+                do="leave --read-only away",
             )
         ours = self._token.value() if auth is True and self._token else None
         bearer = ours.reveal() if ours else auth if isinstance(auth, str) else None
-        answer = self._send(method, path, json, params, bearer, timeout or self._timeout)
+        answer = self._send(asked, bearer)
         if answer.status == 401 and self._token and ours and self._token.refetch(ours):
-            answer = self._send(method, path, json, params, self._token.value().reveal(), timeout or self._timeout)
+            answer = self._send(asked, self._token.value().reveal())
         if trouble := failure(answer, self._token.source if self._token and ours else None):
             raise trouble
         if answer.status >= 500:
             self._suspect(answer)
         return answer
 
-    def _send(
-        self, method: str, path: str, body: Any, params: Mapping[str, str] | None, bearer: str | None, seconds: float
-    ) -> Answer:
-        course, began, status = Course(seconds), time.monotonic(), 0
+    def _send(self, asked: _Call, bearer: str | None) -> Answer:
+        course, reads, status = Course(asked.seconds), Reads(), 0
         said: dict[str, Any] = {}
+
+        def trace(step: str, info: Mapping[str, Any]) -> None:
+            course.trace(step, info)
+            reads.trace(step, info)
+
+        began = time.monotonic()
+        asked.pieces.clear()
         try:
-            with course:
-                response = self._client.request(
-                    method,
-                    self.base_url + path,
-                    json=body,
-                    params=params,
-                    headers={"Authorization": f"Bearer {bearer}"} if bearer is not None else {},
-                    timeout=seconds,
-                    extensions={"trace": course.trace},
-                )
-            status = response.status_code
+            with (
+                course,
+                self._client.stream(
+                    asked.method,
+                    self.base_url + asked.path,
+                    json=asked.body,
+                    params=asked.params,
+                    headers={**asked.headers, **({"Authorization": f"Bearer {bearer}"} if bearer is not None else {})},
+                    timeout=asked.seconds,
+                    extensions={"trace": trace},
+                ) as response,
+            ):
+                status = response.status_code
+                for data in response.iter_bytes():
+                    asked.pieces.append(Piece(data, time.monotonic() - began, reads.count))
         except httpx.RequestError as error:
             said["error"] = why(error)
             self._explain()
-            reason = broken(self._product, f"{method} {path}", error, course, seconds)
+            reason = broken(self._product, f"{asked.method} {asked.path}", error, course, asked.seconds)
             if isinstance(reason, Unhealthy) and reason.cause.key.endswith("/silent"):
                 self._suspect(None)
+            if isinstance(reason, Unhealthy) and asked.pieces:
+                had = f"{sum(len(one.data) for one in asked.pieces)} bytes had come in {asked.pieces[-1].read} reads"
+                reason = Unhealthy(replace(reason.cause, evidence=(*reason.cause.evidence, had)))
             raise reason from error
         finally:
             ms = round((time.monotonic() - began) * 1000)
-            self._record.event("http", method=method, path=path, status=status, ms=ms, **said)
-        return self._answer(f"{method} {self._product.url}{path}", response)
+            self._record.event("http", method=asked.method, path=asked.path, status=status, ms=ms, **said)
+        content = b"".join(one.data for one in asked.pieces)
+        return self._answer(f"{asked.method} {self._product.url}{asked.path}", response, content)
 
-    def _answer(self, asked: str, response: httpx.Response) -> Answer:
+    def _answer(self, asked: str, response: httpx.Response, content: bytes) -> Answer:
         is_json, data = "json" in response.headers.get("content-type", ""), None
         if is_json:
             try:
-                data = json_text.loads(response.content)
+                data = json_text.loads(content)
             except ValueError:
                 is_json = False
-        return Answer(
-            self._product,
-            asked,
-            response.status_code,
-            response.headers,
-            response.text,
-            is_json,
-            data,
-            response.content,
-        )
+        text = content.decode(response.charset_encoding or "utf-8", errors="replace")
+        return Answer(self._product, asked, response.status_code, response.headers, text, is_json, data, content)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request, and the `pieces` of its answer as they come."""
+
+    method: str
+    path: str
+    body: Any
+    params: Mapping[str, str] | None
+    seconds: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+    pieces: list[Piece] = field(default_factory=list)

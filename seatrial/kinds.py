@@ -120,6 +120,11 @@ def seconds(value: Any, base: Path) -> float:
     return _number(value, base, "give a number of seconds above 0, like 30")
 
 
+def patience(value: Any, base: Path) -> float:
+    """A duration in seconds, or 0 for none."""
+    return 0.0 if str(value).strip() in ("0", "0.0") else _number(value, base, "give a number of seconds, or 0")
+
+
 def port(value: Any, base: Path) -> int:
     """A TCP port."""
     do = "give a number from 1 to 65535"

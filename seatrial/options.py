@@ -23,6 +23,7 @@ SETTINGS = (
         "--values",
         {"metavar": "FILE", "action": "append", "help": "the release's helm values; repeatable, as helm takes"},
     ),
+    ("--gpu-wait", {"metavar": "SECONDS", "help": "how long busy GPUs are waited for before an LLM endpoint is made"}),
     ("--set", {"metavar": "SETTING=VALUE", "action": "append", "help": "a setting, as in seatrial.yaml; repeatable"}),
     ("--timeout-factor", {"metavar": "F", "help": "multiplies every duration that is waited for"}),
     ("--no-cluster", {"action": "store_true", "help": "judge over HTTP alone, with GATEWAY_URL and AUTH_TOKEN"}),

@@ -13,7 +13,7 @@ from xdist.workermanage import WorkerController
 
 from seatrial.checks import phase_of
 
-ORDER = ("preflight", "infra", "control_plane", "tier_a")
+ORDER = ("preflight", "infra", "control_plane", "tier_a", "tier_b")
 """As the runbook has them: what a phase needs is looked at before it. Others follow, by name."""
 
 

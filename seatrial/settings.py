@@ -81,11 +81,18 @@ class Settings:
     gpu_vendors: Annotated[Vendors, Spec(vendors, "a merge patch on the table of GPU vendors below", default={})]
     image_pull_timeout: Annotated[float, Spec(kinds.seconds, "until an image is pulled", default=900)]
     timeout_factor: Annotated[float, Spec(kinds.factor, "multiplies every duration that is waited for", default=1)]
+    checkpoint_path: Annotated[
+        str | None, Place(kinds.text, "of the LLM's weights: s3://, gs://, azure://", env="CHECKPOINT_PATH")
+    ]
+    llm_model: Annotated[str, Spec(kinds.text, "that the LLM endpoint serves", default="llama-3.1-8b")]
+    gpu_wait: Annotated[float, Spec(kinds.patience, "that busy GPUs are waited for", default=0)]
     request_timeout: Annotated[float, Spec(kinds.seconds, "for one answer of the gateway", default=30)]
     task_timeout: Annotated[float, Spec(kinds.seconds, "for the answer to a task", default=60)]
     async_task_timeout: Annotated[float, Spec(kinds.seconds, "until an async task is over", default=300)]
     endpoint_ready_timeout: Annotated[float, Spec(kinds.seconds, "until an endpoint serves", default=1500)]
     endpoint_ready_warning: Annotated[float, Spec(kinds.seconds, "after which an endpoint was slow", default=480)]
+    llm_ready_timeout: Annotated[float, Spec(kinds.seconds, "until an LLM endpoint serves", default=1800)]
+    chat_timeout: Annotated[float, Spec(kinds.seconds, "for the answer of an LLM, or its whole stream", default=330)]
     gateway_memory: Annotated[
         float,
         Spec(kinds.seconds, "for which a process of the gateway remembers; timeout_factor is not for it", default=15),
@@ -148,9 +155,14 @@ class Settings:
         return Settings(**values)
 
     def longest_check(self) -> float:
-        """The longest one check may wait, in seconds, with the factor: an endpoint, then its answer to a task."""
-        task = max(self.task_timeout, self.async_task_timeout)
-        return (self.endpoint_ready_timeout + task + self.request_timeout) * self.timeout_factor
+        """The longest one check may wait, in seconds, with the factor: an endpoint, then its answer to a task.
+
+        Before an LLM endpoint is made, an image is pulled, an echo endpoint asked, and busy GPUs are waited for.
+        """
+        task = max(self.task_timeout, self.async_task_timeout, self.chat_timeout)
+        before = self.image_pull_timeout + self.gpu_wait
+        ready = max(self.endpoint_ready_timeout + before, self.llm_ready_timeout)
+        return (ready + task + self.request_timeout) * self.timeout_factor
 
     def rows(self) -> Iterator[tuple[str, Any, str]]:
         """Name, value and source of every setting, in the order of the table."""

@@ -17,6 +17,8 @@ from seatrial.run import Run, started
 from seatrial.settings import TABLE, Settings
 from seatrial.wait import Unwatched, Wait, Watcher
 
+DURATIONS = (kinds.seconds, kinds.patience)
+
 
 @dataclass
 class Trial:
@@ -67,7 +69,7 @@ class Trial:
     def expires(self) -> float:
         """When nothing of this run can be needed any more, in seconds since 1970: its start, all timeouts, an hour."""
         settings = self.settings
-        timeouts: float = sum(getattr(settings, name) for name, spec in TABLE.items() if spec.kind is kinds.seconds)
+        timeouts: float = sum(getattr(settings, name) for name, spec in TABLE.items() if spec.kind in DURATIONS)
         return started(self.run.id) + timeouts * max(1.0, settings.timeout_factor) + 3600
 
     def note(self, line: str) -> None:

@@ -22,7 +22,7 @@ from seatrial.model_engine.backlog import Backlog
 from seatrial.model_engine.client import ModelEngine
 from seatrial.model_engine.depths import Depth
 from seatrial.model_engine.fleet import Fleet
-from seatrial.model_engine.kinds import KINDS
+from seatrial.model_engine.kinds import ECHOES, KINDS
 from seatrial.model_engine.ledger import instructions
 from seatrial.model_engine.lifecycle import Lifecycle
 from seatrial.model_engine.published import newly_written
@@ -302,7 +302,9 @@ def test_a_contract_that_was_set_wrong_is_said(begin) -> None:
     gateway = Gateway()
     gateway.replaced["POST /v1/model-endpoints"] = lambda *_: (422, {"detail": [{"loc": ["body", "model_bundle_id"]}]})
     lifecycle, _ = begin(gateway, contract="documented")
-    with pytest.raises(BadSettings, match="the contract is set to documented, and the gateway wants a bundle's id"):
+    with pytest.raises(
+        BadSettings, match="the contract is set to documented, and the gateway wants what the released one has"
+    ):
         lifecycle.create()
 
 
@@ -432,7 +434,7 @@ def test_keep_leaves_it_in_the_journal(begin) -> None:
 def test_all_are_requested_before_one_is_waited_for_and_deleted_before_one_is_seen_off(begin) -> None:
     gateway = Gateway()
     first, _ = begin(gateway)
-    fleet = Fleet.requested(first.site, KINDS.values())
+    fleet = Fleet.requested(first.site, ECHOES)
     assert [asked for asked in gateway.asked if asked.startswith("POST /v1/model-e")] == [
         "POST /v1/model-endpoints"
     ] * 3
@@ -454,7 +456,7 @@ def test_all_deletes_are_on_their_way_at_once(begin) -> None:
 
     gateway.replaced["DELETE /v1/model-endpoints/end_1"] = delete
     first, _ = begin(gateway)
-    fleet = Fleet.requested(first.site, KINDS.values())
+    fleet = Fleet.requested(first.site, ECHOES)
     for one in fleet.lifecycles.values():
         gateway.endpoint["name"] = one.name
         one.ready()
@@ -475,7 +477,7 @@ def test_what_is_looked_at_beside_the_wait_begins_once_the_id_is_known(begin) ->
 def test_what_the_contract_does_not_know_is_not_asked_for(begin) -> None:
     gateway = Gateway()
     lifecycle, _ = begin(gateway, contract="documented")
-    fleet = Fleet.requested(lifecycle.site, KINDS.values())
+    fleet = Fleet.requested(lifecycle.site, ECHOES)
     assert set(fleet.lifecycles) == {"sync", "async"}
     with pytest.raises(NotApplicable, match="the documented contract knows no streaming endpoints"):
         fleet.of("streaming")

@@ -94,7 +94,7 @@ def test_every_value_knows_its_source(tmp_path: Path, values: list[str]) -> None
         "task_timeout": "default",
     }
     assert (settings.gateway_url, settings.settle, settings.timeout_factor) == ("http://localhost:8080", 3.0, 0.5)
-    assert settings.longest_check() == (1500 + 300 + 30) * 0.5
+    assert settings.longest_check() == (1500 + 900 + 330 + 30) * 0.5
 
 
 def test_paths_start_where_they_were_written(tmp_path: Path) -> None:

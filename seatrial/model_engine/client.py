@@ -5,23 +5,33 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seatrial.http import Answer, Http
+from seatrial.http import Answer, Http, Streamed
 from seatrial.http_errors import Answered
 from seatrial.payloads import payload
 from seatrial.settings import Settings
 from seatrial.trial import Trial
 from seatrial.verdict import BadSettings, Cause, NotJudged, Unhealthy
 
+if TYPE_CHECKING:
+    from seatrial.model_engine.kinds import Kind
+
 Object = dict[str, Any]
 
+ROUTE, LLM_ROUTE = "/v1/model-endpoints", "/v1/llm/model-endpoints"
+CHAT = "/v2/chat/completions"
+_NO_SUCH = (404, 405, 501)
+"""Statuses of an endpoint, or of a route, that is not there."""
 RFC_3339 = "%Y-%m-%dT%H:%M:%SZ"
 ORDERS = ("newest", "oldest", "alphabetical")
 """Each process of the released gateway answers a lookup from memory for a while, an empty one, too. The order is part
 of that memory's key: one that was not asked for yet is answered from the database."""
+BY_NAME = "by name"
+"""In place of an order: an LLM endpoint can be asked for by its name, which has a memory of its own."""
 
 
 class Contract(enum.StrEnum):
@@ -85,7 +95,7 @@ class ModelEngine:
 
     def endpoints(self, *, auth: bool | str = True, **params: str) -> list[Object]:
         """All endpoints of ours, or those that `params` (``name``, ``order_by``) select."""
-        answer = self.http.call("GET", "/v1/model-endpoints", params=params, auth=auth)
+        answer = self.http.call("GET", ROUTE, params=params, auth=auth)
         assert answer.status != 429, f"{answer.asked} answered 429: {answer.said}"
         if answer.status != 200:
             raise _lists_badly(f"answers {answer.status}", answer)
@@ -96,14 +106,33 @@ class ModelEngine:
         return listed
 
     def endpoint(self, name: str, order: str = "") -> Object | None:
-        """The endpoint called `name`, as the list has it."""
+        """The endpoint called `name`, as the list has it, or with `BY_NAME` as the LLM routes do."""
+        if order == BY_NAME:
+            return self.llm_endpoint(name)
         params = {"name": name} | ({"order_by": order} if order else {})
         return next((one for one in self.endpoints(**params) if one.get("name") == name), None)
 
     def endpoint_by_id(self, endpoint_id: str) -> Object | None:
         """The same by its id; None where there is none. The documented contract has no such route."""
-        answer = self.http.call("GET", f"/v1/model-endpoints/{endpoint_id}").expect(200, 404)
+        answer = self.http.call("GET", f"{ROUTE}/{endpoint_id}").expect(200, 404)
         return _object(answer) if answer.status == 200 else None
+
+    def llm_endpoint(self, name: str) -> Object | None:
+        """An LLM endpoint by its name, with what the released contract has in ``spec``; None where there is none."""
+        answer = self.http.call("GET", f"{LLM_ROUTE}/{name}")
+        if answer.status in _NO_SUCH:
+            return None
+        found = _object(answer.expect(200))
+        spec = found.get("spec")
+        return (spec if isinstance(spec, dict) else {}) | {"name": name} | found
+
+    def llm_endpoints(self) -> list[Object]:
+        """All LLM endpoints that we may see; empty where the gateway has no such list."""
+        answer = self.http.call("GET", LLM_ROUTE)
+        if answer.status in _NO_SUCH:
+            return []
+        listed = _object(answer.expect(200)).get("model_endpoints")
+        return [one for one in listed or () if isinstance(one, dict)]
 
     def bundle_name(self) -> str:
         """Made from what the bundle holds, since no API deletes bundles: the next run finds this one again."""
@@ -124,17 +153,22 @@ class ModelEngine:
         answer = self.http.call("POST", "/v2/model-bundles", json=self._bundle(name)).expect(200)
         return str(field_of(_object(answer), "model_bundle_id"))
 
-    def create_endpoint(self, name: str, kind: str, trial: Trial, bundle: str = "") -> str | None:
-        """The creation task's id; None if the gateway turns out to want the bundle first (nothing was made then)."""
+    def create_endpoint(
+        self, name: str, kind: Kind, trial: Trial, contract: Contract, values: Mapping[str, str]
+    ) -> str | None:
+        """The creation task's id; None if the gateway turns out to be of the released contract (nothing was made then).
+
+        `values`: what the payload wants beside the endpoint's name, kind and marks.
+        """
         marks = {"run": trial.run.id, "expires": datetime.fromtimestamp(trial.expires, UTC).strftime(RFC_3339)}
-        values = {"name": name, "kind": kind, "bundle": bundle, **marks, **self._image()}
-        contract = Contract.RELEASED if bundle else Contract.DOCUMENTED
-        body = payload(f"model_engine/{contract}/echo_endpoint", self.settings.overlays, **values)
-        answer = self.http.call("POST", "/v1/model-endpoints", json=body)
-        if not bundle and answer.status == 422 and "model_bundle_id" in answer.text:
+        filled = {"name": name, "kind": kind.type, **marks, **values}
+        body = payload(f"model_engine/{contract}/{kind.payload}", self.settings.overlays, **filled)
+        answer = self.http.call("POST", kind.route, json=body)
+        status, words = kind.released_says
+        if contract is Contract.DOCUMENTED and answer.status == status and words in answer.text:
             if self.settings.contract != "auto":
                 raise BadSettings(
-                    f"the contract is set to {self.settings.contract}, and the gateway wants a bundle's id",
+                    f"the contract is set to {self.settings.contract}, and the gateway wants what the released one has",
                     source=self.settings.source("contract"),
                     do="leave it away: the gateway tells",
                 )
@@ -144,9 +178,12 @@ class ModelEngine:
         self._learnt = self._learnt or contract
         return str(field_of(_object(answer), "endpoint_creation_task_id"))
 
-    def delete_endpoint(self, endpoint_id: str) -> Answer:
-        """The answer as it is: 200 ``{"deleted": true}``, 404 if it is gone already."""
-        return self.http.call("DELETE", f"/v1/model-endpoints/{endpoint_id}")
+    def delete_endpoint(self, kind: Kind, handle: str) -> Answer:
+        """The answer as it is: 200 ``{"deleted": true}``, 404 if it is gone already.
+
+        `handle`: the endpoint's id, or its name where the kind's route takes that.
+        """
+        return self.http.call("DELETE", f"{kind.route}/{handle}")
 
     def sync_task(self, endpoint_id: str, args: Any) -> Answer:
         """The answer as it is; `seatrial.model_engine.tasks.task` reads it."""
@@ -155,6 +192,14 @@ class ModelEngine:
     def streaming_task(self, endpoint_id: str, args: Any) -> Answer:
         """The whole stream as one answer; `seatrial.model_engine.tasks.streamed` reads it."""
         return self._post_task("/v1/streaming-tasks", endpoint_id, {"args": args})
+
+    def chat(self, model: str) -> Answer:
+        """The answer as it is; `seatrial.model_engine.chat.completion` reads it."""
+        return self.http.call("POST", CHAT, json=self._chat("chat", model), timeout=self._chat_timeout)
+
+    def chat_stream(self, model: str) -> Streamed:
+        """The whole stream; `seatrial.model_engine.chat.flow` reads it."""
+        return self.http.stream("POST", CHAT, json=self._chat("chat_stream", model), timeout=self._chat_timeout)
 
     def async_task(self, endpoint_id: str, args: Any) -> str:
         """The task's id; what becomes of it, `async_result` tells."""
@@ -168,19 +213,28 @@ class ModelEngine:
     def takes_any_token(self) -> bool:
         """Whether a token that nobody ever issued is accepted: the gateway is open to whoever reaches it."""
         try:
-            answer = self.http.call("GET", "/v1/model-endpoints", auth="seatrial-made-up")
+            answer = self.http.call("GET", ROUTE, auth="seatrial-made-up")
         except Answered:  # it was let in, or not: that fails in a check of its own
             return False
         return answer.status == 200
+
+    def _chat(self, name: str, model: str) -> Any:
+        contract = self.contract or Contract.DOCUMENTED
+        return payload(f"model_engine/{contract}/{name}", self.settings.overlays, name=model)
+
+    @property
+    def _chat_timeout(self) -> float:
+        return self.settings.chat_timeout * self.settings.timeout_factor
 
     def _post_task(self, path: str, endpoint_id: str, body: Object) -> Answer:
         timeout = self.settings.task_timeout * self.settings.timeout_factor
         return self.http.call("POST", path, params={"model_endpoint_id": endpoint_id}, json=body, timeout=timeout)
 
     def _bundle(self, name: str) -> Any:
-        return payload("model_engine/released/echo_bundle", self.settings.overlays, name=name, **self._image())
+        return payload("model_engine/released/echo_bundle", self.settings.overlays, name=name, **self.image())
 
-    def _image(self) -> dict[str, str]:
+    def image(self) -> dict[str, str]:
+        """The echo server's image, as payloads want it."""
         need = self.settings.need
         return {
             "repository": need(self.settings.model_engine_image_repository, "model_engine_image_repository"),

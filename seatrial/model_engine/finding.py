@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from seatrial import connect, ours
 from seatrial.journal import Entry
+from seatrial.model_engine import kinds
 from seatrial.model_engine import site as sites
 from seatrial.model_engine.ledger import instructions
 from seatrial.model_engine.objects import KINDS
@@ -22,11 +23,12 @@ LABEL = "endpoint_name"
 def endpoints(trial: Trial) -> Iterator[Entry]:
     """The gateway's endpoints that are called as ours are; they are removed through the gateway."""
     with sites.opened(trial) as site:
-        for one in site.engine.endpoints():
-            name = str(one.get("name", ""))
+        listed = {str(one.get("name", "")): one for one in (*site.engine.llm_endpoints(), *site.engine.endpoints())}
+        for name, one in listed.items():
             if run_in(name):
                 found = str(one.get("id", ""))
-                how = {"id": found, "answered": True, "type": instructions(Sight(site, name, found), found)}
+                sight = Sight(site, kinds.of_name(name), name, found)
+                how = {"id": found, "answered": True, "type": instructions(sight)}
                 if expires := (one.get("metadata") or {}).get("seatrial_expires"):
                     how["expires"] = expires
                 yield Entry("endpoint", name, how)

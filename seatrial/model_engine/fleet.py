@@ -1,4 +1,4 @@
-"""The echo endpoints of a module: all are requested before one is waited for, and dismissed before one is seen off."""
+"""The endpoints of a module: all are requested before one is waited for, and dismissed before one is seen off."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from seatrial.model_engine.kinds import KINDS, Kind
+from seatrial.model_engine.kinds import ECHOES, KINDS, LLM, Kind, of_endpoint
 from seatrial.model_engine.lifecycle import Lifecycle
+from seatrial.model_engine.making import Values
 from seatrial.model_engine.sight import Sight
 from seatrial.model_engine.site import Site
 from seatrial.verdict import BadSettings, NotApplicable
@@ -21,27 +22,32 @@ class Fleet:
     lifecycles: dict[str, Lifecycle] = field(default_factory=dict)
 
     @classmethod
-    def requested(cls, site: Site, kinds: Iterable[Kind]) -> Fleet:
-        """One of each kind that the gateway's contract knows; the first create may be what tells the contract."""
+    def requested(cls, site: Site, kinds: Iterable[Kind], values: Values = lambda contract: {}) -> Fleet:
+        """One of each kind that the gateway's contract knows; the first create may be what tells the contract.
+
+        `values`: what their payloads want beside what every kind's does.
+        """
         fleet = cls(site)
         for kind in kinds:
             if not fleet._unknown(kind):
-                one = fleet.lifecycles[kind.name] = Lifecycle(site, kind, site.trial.run.name(f"echo-{kind}"))
+                one = fleet.lifecycles[kind.name] = Lifecycle(site, kind, site.trial.run.name(kind.what), values=values)
                 one.request()
         return fleet
 
     @classmethod
     def existing(cls, site: Site, name: str) -> Fleet:
         """The endpoint `name`, whoever made it. `BadSettings` if there is none."""
-        found = Sight(site, name).look_everywhere()
+        if site.engine.llm_endpoint(name) is not None:
+            return cls(site, {LLM.name: Lifecycle(site, LLM, name, existing=True)})
+        found = Sight(site, ECHOES[0], name).look_everywhere()
         if found is None:
             source = site.trial.settings.source("endpoint")
             raise BadSettings(
                 f"there is no endpoint called {name}", source=source, do="name one that our token may see"
             )
-        kind = KINDS.get(str(found.get("endpoint_type") or "sync"))
+        kind = of_endpoint(found)
         if kind is None:
-            raise BadSettings(f"{name} is of a kind that no check of today speaks to: {found['endpoint_type']}")
+            raise BadSettings(f"{name} is of a kind that no check of today speaks to: {found.get('endpoint_type')}")
         return cls(site, {kind.name: Lifecycle(site, kind, name, existing=True)})
 
     def of(self, kind: str) -> Lifecycle:

@@ -21,7 +21,7 @@ class Ledger:
     def write(self, **how: Any) -> None:
         """Say in the journal what there is to remove, and how a user would do it."""
         self.how |= how
-        self.how["type"] = instructions(self.sight, self.how.get("id", ""))
+        self.how["type"] = instructions(self.sight, str(self.how.get("id", "")))
         self.entry = self.sight.site.trial.journal.intend("endpoint", self.sight.name, **self.how)
 
     def settle(self, word: str) -> None:
@@ -37,7 +37,7 @@ class Ledger:
             self.write(id=seen[0], built=seen[1])
 
 
-def instructions(sight: Sight, endpoint_id: str) -> str:
+def instructions(sight: Sight, endpoint_id: str = "") -> str:
     """What a user types to remove an endpoint of ours that this run could not; the token stays in their shell."""
     site: Site = sight.site
     settings, kube, release = site.trial.settings, site.kube, site.release
@@ -48,11 +48,11 @@ def instructions(sight: Sight, endpoint_id: str) -> str:
             f"{kube.kubectl} -n {release.namespace} port-forward svc/{release.service} 8080:{release.port} & sleep 3"
         )
     token = '-H "Authorization: Bearer $AUTH_TOKEN"'
-    if endpoint_id:
-        lines.append(f"curl -X DELETE {token} {url}/v1/model-endpoints/{endpoint_id}")
+    if handle := sight.handle or endpoint_id:
+        lines.append(f"curl -X DELETE {token} {url}{sight.kind.route}/{handle}")
     else:
-        lines.append(f"curl {token} '{url}/v1/model-endpoints?name={sight.name}'")
-        lines.append(f"curl -X DELETE {token} {url}/v1/model-endpoints/<its id>")
+        lines.append(f"curl {token} '{url}{sight.kind.route}?name={sight.name}'")
+        lines.append(f"curl -X DELETE {token} {url}{sight.kind.route}/<its id>")
     if kube is not None:
         kinds = ",".join(str(kind) for kind in sight.objects.kinds)
         lines.append(f"{kube.kubectl} -n {site.namespace} delete {kinds} -l endpoint_name={sight.name}")

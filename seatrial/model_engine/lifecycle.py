@@ -1,4 +1,4 @@
-"""One echo endpoint, from its create request to the last object that stood for it."""
+"""One endpoint, from its create request to the last object that stood for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seatrial.model_engine import making, removal, unbuilt
 from seatrial.model_engine.client import Contract, Object, terminal
 from seatrial.model_engine.kinds import Kind
 from seatrial.model_engine.ledger import Ledger
-from seatrial.model_engine.making import Made
+from seatrial.model_engine.making import Made, Values
 from seatrial.model_engine.reasons import Reasons
 from seatrial.model_engine.sight import Sight
 from seatrial.model_engine.site import Site, gateways_log
@@ -34,6 +34,8 @@ class Lifecycle:
     kind: Kind
     name: str
     existing: bool = False
+    values: Values = lambda contract: {}
+    """What its payload wants beside what every kind's does; whatever must hold before it is made is asserted there."""
     served_by: str = ""
     """By what it was seen that a worker serves, once `ready` is done."""
     when_listed: Callable[[str], None] | None = None
@@ -44,7 +46,7 @@ class Lifecycle:
     _reasons: Reasons = field(init=False)
 
     def __post_init__(self) -> None:
-        self._ledger = Ledger(Sight(self.site, self.name))
+        self._ledger = Ledger(Sight(self.site, self.kind, self.name))
         self._reasons = Reasons(self.sight, self.kind)
 
     @step
@@ -52,7 +54,7 @@ class Lifecycle:
         """How the gateway took the create request."""
         if self.existing:
             raise NotApplicable(f"{self.name} exists and is not made by this run (--endpoint)")
-        made = making.make(self.kind, self._ledger)
+        made = making.make(self.kind, self._ledger, self.values)
         self._answered = made.answered
         return made
 
@@ -70,10 +72,11 @@ class Lifecycle:
             began = made.began
             self._reasons.task, self._reasons.since = made.task, began
         trial = self.site.trial
-        timeout = trial.settings.endpoint_ready_timeout
+        timeout = getattr(trial.settings, self.kind.ready_timeout)
         found = trial.wait.until(self._look, timeout, what=f"{self.kind} endpoint", since=began)
         seconds = time.monotonic() - began
-        if seconds > trial.settings.endpoint_ready_warning * trial.settings.timeout_factor:
+        slow = getattr(trial.settings, self.kind.ready_warning) if self.kind.ready_warning else math.inf
+        if seconds > slow * trial.settings.timeout_factor:
             trial.warn(f"{self.name} took {seconds:.0f} s to serve")
         return found
 
@@ -84,15 +87,14 @@ class Lifecycle:
         needed(self.create)
         if not self.sight.built():
             self._await_built()
-        if not self.sight.id:
+        if not self.sight.handle:
             self.sight.look()
-        assert self.sight.id, f"{self.name} is not listed, so it has no id to be deleted by"
+        assert self.sight.handle, f"{self.name} is not listed, so it has no id to be deleted by"
         built = self.sight.built()
         queue = "" if built else unbuilt.queue(self.sight, self.kind.name)
         self._ledger.write(id=self.sight.id, unbuilt=not built, queue=queue)
         self._deleted = time.monotonic()
-        answer = self.site.engine.delete_endpoint(self.sight.id)
-        return answer.expect(200).json()  # type: ignore[no-any-return]
+        return self.sight.delete().expect(200).json()  # type: ignore[no-any-return]
 
     def dismiss(self) -> None:
         """Delete it and go on: how that ended is remembered for whoever asks."""
@@ -148,6 +150,39 @@ class Lifecycle:
         if not self._ledger.how.get("unbuilt"):
             self._ledger.settle("gone")
         return terminating
+
+    @step
+    def freed(self) -> float:
+        """Seconds after its delete when the last of its workers had ended, and with it what it held of a node.
+
+        Each has its grace period for that, which is the product's own and may be 10 minutes, and one minute more.
+        """
+        needed(self.gone)
+        left = self.sight.objects.workers()
+        grace = max((one["spec"].get("terminationGracePeriodSeconds") or 30 for one in left), default=0)
+        what = f"workers of the {self.kind} endpoint ended"
+        try:
+            self.site.trial.wait.until(self._ended, grace + 60, what=what, since=self._deleted, fixed=True)
+        except Unhealthy as error:
+            if not error.cause.key.startswith("timeout/"):
+                raise
+            raise Unhealthy(self._held(grace)) from None
+        return time.monotonic() - self._deleted
+
+    def _ended(self) -> None:
+        left = [one["metadata"]["name"] for one in self.sight.objects.workers()]
+        assert not left, f"{len(left)} of its pods have not ended: {', '.join(left)}"
+
+    def _held(self, grace: float) -> Cause:
+        kube, namespace = self.sight.objects.kube, self.site.namespace
+        pods = [one["metadata"]["name"] for one in self.sight.objects.workers()]
+        return Cause(
+            f"model_engine.held/{self.name}",
+            f"{self.name} was deleted, and its workers hold their GPUs past their grace period of {grace:g} s",
+            evidence=tuple(f"pod {namespace}/{one} has not ended" for one in pods),
+            do="see why its node's kubelet does not end it: describe pod and node",
+            look=f"{kube.kubectl} -n {namespace} get pods -l endpoint_name={self.name} -o wide",
+        )
 
     @property
     def sight(self) -> Sight:
@@ -209,11 +244,11 @@ class Lifecycle:
         return endpoint
 
     def _remembered(self) -> None:
-        """Tasks go by another memory than the list: by id, in each process, and one filled it at the create."""
+        """Tasks go by another memory than the list: by id or name, in each process, and one filled it at the create."""
         if self.site.engine.contract is not Contract.RELEASED:
             return
-        remembered = self.site.engine.endpoint_by_id(self.sight.id) or {}
-        status = remembered.get("status", "not found")
+        ask = self.site.engine.llm_endpoint if self.kind.by_name else self.site.engine.endpoint_by_id
+        status = (ask(self.sight.handle) or {}).get("status", "not found")
         assert status == "READY", f"READY, but for tasks the gateway remembers it as {status}"
         left = self.site.memory - (time.monotonic() - self._answered)
         assert left <= 0, "READY, and the gateway's other processes may remember it otherwise for a moment"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from seatrial.http_errors import Answered
 from seatrial.model_engine.belonging import another_deployment
-from seatrial.model_engine.client import Contract, ModelEngine, Object
+from seatrial.model_engine.client import BY_NAME, Contract, ModelEngine, Object
 from seatrial.model_engine.kinds import Kind
 from seatrial.model_engine.ledger import Ledger
 from seatrial.model_engine.sight import Sight
@@ -18,6 +18,8 @@ from seatrial.verdict import BadSettings, Cause, Refused, Unhealthy, Unreachable
 
 LONGEST_OWNER = 24
 """Characters of the released gateway's column for who made a thing; an open gateway takes the token itself for that."""
+Values = Callable[[Contract], Mapping[str, str]]
+"""What the payload of a contract wants to be filled in with; `BadSettings` for what nobody gave."""
 _LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?")
 _NEVER_SENT = ("gateway/refused", "gateway/no-connection", "gateway/certificate")
 """Keys of the causes by which the request did not even leave."""
@@ -32,18 +34,26 @@ class Made:
     answered: float
 
 
-def make(kind: Kind, ledger: Ledger) -> Made:
+def make(kind: Kind, ledger: Ledger, values: Values) -> Made:
     """Have the gateway make the endpoint. What must hold before anything is made is looked at first."""
     site = ledger.sight.site
     refuse_unfit_token(site)
-    bundle = _bundle(site) if site.engine.contract is Contract.RELEASED else ""
-    with site.trial.whole():
-        ledger.write()
-        made = _ask(kind, ledger, bundle) or _ask(kind, ledger, _bundle(site))
-    assert made is not None, "the gateway wants a bundle's id, and refuses the one it gave"
+    made = None
+    for contract in dict.fromkeys((site.engine.contract or Contract.DOCUMENTED, Contract.RELEASED)):
+        filled = dict(values(contract))
+        if kind.bundled:
+            filled |= site.engine.image()
+            if contract is Contract.RELEASED:
+                filled["bundle"] = _bundle(site)
+        with site.trial.whole():
+            ledger.write()
+            made = _ask(kind, ledger, contract, filled)
+        if made is not None:
+            break
+    assert made is not None, "the gateway wants what the released contract has, and refuses what it was given"
     if site.engine.contract is Contract.DOCUMENTED:
-        name = ledger.sight.name
-        _must_be_known(site, lambda own: own.endpoint(name) is not None)
+        order = BY_NAME if kind.by_name else ""
+        _must_be_known(site, lambda own: own.endpoint(ledger.sight.name, order) is not None)
     return made
 
 
@@ -73,13 +83,13 @@ def looked_for(sight: Sight) -> Object:
     return sight.site.trial.wait.until(there, sight.site.patience, what=what, fixed=True)
 
 
-def _ask(kind: Kind, ledger: Ledger, bundle: str) -> Made | None:
-    """Send the create; None if the gateway wants a bundle first. The journal says whether it was answered: an answer
-    may be lost, an endpoint not."""
+def _ask(kind: Kind, ledger: Ledger, contract: Contract, values: Mapping[str, str]) -> Made | None:
+    """Send the create; None if the gateway turns out to be a released one. The journal says whether it was answered: an
+    answer may be lost, an endpoint not."""
     sight, trial, began = ledger.sight, ledger.sight.site.trial, time.monotonic()
     try:
-        task = sight.site.engine.create_endpoint(sight.name, kind.name, trial, bundle)
-    except Refused:
+        task = sight.site.engine.create_endpoint(sight.name, kind, trial, contract, values)
+    except (Refused, BadSettings):
         ledger.settle("never made")
         raise
     except Answered:
@@ -93,16 +103,23 @@ def _ask(kind: Kind, ledger: Ledger, bundle: str) -> Made | None:
         task = "unknown: the answer was lost"
     except AssertionError as error:
         ledger.write(answered=True)
-        raise Unhealthy(
-            Cause(
-                f"model_engine.create/{sight.name}",
-                str(error).splitlines()[0],
-                do="a 500 here is the broker or the database; the gateway's log names it",
-                look=gateways_log(sight.site),
-            )
-        ) from None
+        raise Unhealthy(_refused(kind, sight, str(error).splitlines()[0])) from None
+    if task is None:
+        ledger.settle("never made")
+        return None
     ledger.write(answered=True)
-    return None if task is None else Made(task, began, time.monotonic())
+    return Made(task, began, time.monotonic())
+
+
+def _refused(kind: Kind, sight: Sight, said: str) -> Cause:
+    """Why the gateway made nothing, as far as its words tell."""
+    site = sight.site
+    return kind.refused(sight.name, said) or Cause(
+        f"model_engine.create/{sight.name}",
+        said,
+        do="a 500 here is the broker or the database; the gateway's log names it",
+        look=gateways_log(site),
+    )
 
 
 def _must_have_arrived(sight: Sight, lost: Unhealthy) -> None:

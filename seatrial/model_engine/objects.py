@@ -88,6 +88,11 @@ class Objects:
             raise Unhealthy(self._left(left))
         return terminating
 
+    def workers(self) -> list[Object]:
+        """Its pods that have not ended, found by their label: their names have nothing of the endpoint's in them."""
+        found = self.kube.list(PODS, self.namespace, labels=f"endpoint_name={self.name}", empty_ok=True)
+        return [one for one in found if one.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
+
     def _get(self, kind: Resource, name: str) -> Object | None:
         try:
             return self.kube.get(kind, name, self.namespace)

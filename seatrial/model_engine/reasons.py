@@ -38,6 +38,8 @@ class Reasons:
             return
         status = self.sight.newest.get("status")
         with contextlib.suppress(Refused):
+            if cause := self.kind.trouble(site.kube, site.namespace, self.sight.name):
+                raise Unhealthy(cause)
             if cause := endpoint_health.trouble(site.kube, site.namespace, self.sight.name):
                 raise Unhealthy(cause)
             if status in UNBUILT or not status:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seatrial.journal import Entry
-from seatrial.model_engine import making, unbuilt
+from seatrial.model_engine import kinds, making, unbuilt
 from seatrial.model_engine import site as sites
 from seatrial.model_engine.client import Object
 from seatrial.model_engine.objects import LEFT
@@ -28,17 +28,18 @@ def keep_bundle(trial: Trial, entry: Entry) -> None:
 
 def remove(site: Site, entry: Entry) -> None:
     """Delete the endpoint of a journal entry; returns once it is gone. AssertionError says what is left, or unknown."""
-    sight, wait = Sight(site, entry.name, str(entry.how.get("id", ""))), site.trial.wait
+    sight = Sight(site, kinds.of_name(entry.name), entry.name, str(entry.how.get("id", "")))
+    wait = site.trial.wait
     found = sight.look_everywhere()
     if found is None and not entry.how.get("answered"):
         found = _looked_for(sight)
     sight.newest = found or {}
     sight.id = sight.id or str(sight.newest.get("id", ""))
-    if sight.id:
+    if sight.handle:
         if found is not None and not entry.how.get("built") and not _is_built(sight):
             entry.how["queue"] = unbuilt.queue(sight, str(found.get("endpoint_type")))
             unbuilt.remember(site, entry, True)
-        answer = site.engine.delete_endpoint(sight.id).expect(200, 404)
+        answer = sight.delete().expect(200, 404)
         if answer.status == 200:
             assert answer.json() == {"deleted": True}, f"the delete was answered with {answer.said}"
             assert found is None or site.trial.unhurried or not entry.how.get("unbuilt"), unbuilt.DOUBT

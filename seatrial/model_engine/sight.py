@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from seatrial.model_engine.client import ORDERS, Contract, Object, field_of
+from seatrial.http import Answer
+from seatrial.model_engine.client import BY_NAME, ORDERS, Contract, Object, field_of
 from seatrial.model_engine.health import endpoint as endpoint_health
+from seatrial.model_engine.kinds import Kind
 from seatrial.model_engine.objects import Objects
 from seatrial.model_engine.site import Site
 from seatrial.verdict import Refused
@@ -22,15 +24,25 @@ UNBUILT = ("UPDATE_PENDING", "UPDATE_IN_PROGRESS", INITIALIZING)
 
 @dataclass
 class Sight:
-    """The endpoint `name`, as far as it was seen yet. `id` is empty until it was listed."""
+    """The endpoint `name`, as far as it was seen yet. `id` is empty until it was listed, and where nobody tells it."""
 
     site: Site
+    kind: Kind
     name: str
     id: str = ""
     newest: Object = field(default_factory=dict)
     """Of all that the gateway said of it, what is the newest: each of its processes may answer from memory."""
     objects_seen: int = 0
     _orders: Iterator[str] = field(default_factory=lambda: itertools.cycle(ORDERS))
+
+    @property
+    def handle(self) -> str:
+        """By what the gateway takes a delete of it: its name, else its id, which is empty until it was listed."""
+        return self.name if self.kind.by_name else self.id
+
+    def delete(self) -> Answer:
+        """The gateway's answer to its delete."""
+        return self.site.engine.delete_endpoint(self.kind, self.handle)
 
     @property
     def queue(self) -> str:
@@ -46,17 +58,17 @@ class Sight:
         """
         order = next(self._orders) if widely else ORDERS[-1]
         if self.site.engine.contract is not Contract.RELEASED:
-            order = ""
+            order = BY_NAME if self.kind.by_name else ""
         endpoint = self.site.engine.endpoint(self.name, order)
         if endpoint is not None:
-            self.id = str(field_of(endpoint, "id"))
+            self.id = str(endpoint.get("id", "") if self.kind.by_name else field_of(endpoint, "id"))
             if _stamp(endpoint) >= _stamp(self.newest):
                 self.newest = endpoint
         return self.newest or None
 
     def look_everywhere(self) -> Object | None:
         """The endpoint as any of the gateway's memories has it now, the newest; None if none of them has it."""
-        found = [one for order in orders(self.site) if (one := self.site.engine.endpoint(self.name, order))]
+        found = [one for order in self._everywhere() if (one := self.site.engine.endpoint(self.name, order))]
         return max(found, key=_stamp, default=None)
 
     def off_the_list(self) -> None:
@@ -70,7 +82,7 @@ class Sight:
 
     def built(self) -> bool:
         """Whether the builder has done its work. INITIALIZING says too little: there the endpoint's objects tell."""
-        if self.site.kube is not None and self.id:
+        if self.site.kube is not None and self.handle:
             with contextlib.suppress(Refused):  # where we may not look, whoever needs to says so
                 self.objects_seen = len(list(self.objects.all(self.id)))
         return self.listed_built or (self.newest.get("status") == INITIALIZING and self.objects_seen > 0)
@@ -92,6 +104,13 @@ class Sight:
             raise LookupError("there is no cluster to look at")
         return Objects(self.site.kube, self.site.namespace, self.name)
 
+    def _everywhere(self) -> tuple[str, ...]:
+        """The ways to ask for it, each with a memory of its own; the documented contract has one."""
+        by_name = (BY_NAME,) if self.kind.by_name else ()
+        if self.site.engine.contract is Contract.DOCUMENTED:
+            return by_name or ("",)
+        return (*ORDERS, "", *by_name)
+
     def pods_ready(self) -> bool | None:
         """Whether one of its pods is ready; None where there is no cluster, or no right, to look."""
         if self.site.kube is None:
@@ -100,11 +119,6 @@ class Sight:
             return endpoint_health.serving(self.site.kube, self.site.namespace, self.name)
         except Refused:
             return None
-
-
-def orders(site: Site) -> tuple[str, ...]:
-    """The ways to ask for the list, each with a memory of its own; the documented contract has one."""
-    return ("",) if site.engine.contract is Contract.DOCUMENTED else (*ORDERS, "")
 
 
 def _stamp(endpoint: Object) -> str:
