@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 from logged import CONFIG, ENDPOINTS, NAMESPACE, REDIS, Logged, line, recorded
+from recordings import until
 
 from seatrial.model_engine import discovery
 from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.health import autoscaler, builder, cacher, config, gateway, images, kubeconfig, workload
 from seatrial.model_engine.infra import Infra
 from seatrial.record import Record
-from seatrial.resources import CONFIG_MAPS
-from seatrial.run import Run
+from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS
+from seatrial.run import Run, new_id
 from seatrial.settings import Settings
 from seatrial.trial import Trial
 from seatrial.verdict import Cause, NotApplicable, NotJudged, Unhealthy
@@ -221,6 +222,30 @@ def test_a_builder_whose_ready_has_scrolled_away(logged: Logged, infra: Infra) -
     logged.say("builder", START, *NOISE)
     with pytest.raises(Unhealthy, match="the builder's worker: not within"):
         infra.builder_is_connected()
+
+
+def test_a_builder_whose_whole_log_was_rotated_is_known_by_what_it_has_built(logged: Logged, infra: Infra) -> None:
+    """Since its start, and for somebody else than us."""
+    logged.say("builder", *NOISE)
+    labels = {"app": "e"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"selector": {"matchLabels": labels}, "template": template, "replicas": 0}
+    infra.trial.settings = infra.trial.settings.discovered({"endpoint_namespace": (ENDPOINTS, "here")})
+    for owner, began, proves in (
+        ("theirs", "2020-01-01T00:00:00Z", True),
+        ("theirs", "2090-01-01T00:00:00Z", False),
+        (f"seatrial-echo-sync-{new_id()}", "2020-01-01T00:00:00Z", False),
+    ):
+        logged.status("builder", state={"running": {"startedAt": began}})
+        metadata = {"name": "e", "labels": {"endpoint_name": owner}}
+        made = logged.kube.create(DEPLOYMENTS, {"metadata": metadata, "spec": spec}, ENDPOINTS)
+        if proves:
+            infra.builder_is_connected()
+        else:
+            with pytest.raises(NotJudged, match="has been rotated"):
+                infra.builder_is_connected()
+        logged.kube.delete(DEPLOYMENTS, made)
+        until(lambda: not logged.kube.list(DEPLOYMENTS, ENDPOINTS, empty_ok=True), 5)
 
 
 def test_a_new_line_is_told_from_an_old_one(logged: Logged, infra: Infra) -> None:

@@ -154,6 +154,10 @@ class Infra:
                 silent = [one.pod for one in ends if builder.last_word(one.lines) is None]
             assert ends, "the builder has no log"
             if silent and self.begins_late(silent):
+                namespace = self.trial.settings.endpoint_namespace or self.release.namespace
+                if built := builder.has_built(self.kube, self.release, namespace):
+                    self.trial.note(f"the builder's log has been rotated and tells nothing; it has built {built}")
+                    return None
                 raise NotJudged(
                     Reason.TOOL,
                     f"the log of {', '.join(silent)} has been rotated and says nothing of its worker any more",

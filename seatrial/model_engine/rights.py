@@ -31,6 +31,7 @@ from seatrial.trial import Trial
 
 _STORIES = "causes are told without the pods' events"
 _WORDS = "causes are told without the containers' last words"
+_UNSEEN = "a builder whose log was rotated away cannot be judged by what it has built"
 _UNJUDGED = "a time-out of a probe cannot be judged"
 _SERVING = "an endpoint's pods are not looked at: that it serves is proven by the echo alone"
 
@@ -86,6 +87,7 @@ RIGHTS: Table = {
     "infra/no_migration_job_is_left": (Right("list", JOBS),),
     "infra/no_pod_in_error_state": (Right("list", JOBS, without="pods of finished Jobs are not told apart"),),
     "infra/configuration_is_equal_in_both_namespaces": (Right("get", CONFIG_MAPS, Place.ENDPOINTS),),
+    "infra/builder_is_connected": (Right("list", DEPLOYMENTS, Place.ENDPOINTS, without=_UNSEEN),),
     "infra/cacher_redis_lets_it_in": (
         *(Right("create get delete", PODS), Right("get", PODS, sub="log")),
         Right("list", NETWORK_POLICIES, without=_UNJUDGED),

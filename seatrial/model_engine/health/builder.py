@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 
 from seatrial.kube import Kube
 from seatrial.logs import Line
 from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.health import broker, redis, words, workload
 from seatrial.model_engine.health.words import Said
-from seatrial.verdict import Cause
+from seatrial.resources import DEPLOYMENTS
+from seatrial.run import run_in
+from seatrial.verdict import Cause, Refused
 
+LABEL = "endpoint_name"
+CLOCKS = 60.0
+"""Seconds by which the clocks of a cluster's machines may differ."""
 CONSUMER, TRACE = "celery.worker.consumer.consumer", "celery.app.trace"
 _GOOD_END = re.compile(r"^Task \S+ succeeded")
 _GOOD = (
@@ -87,6 +93,34 @@ def failed(kube: Kube, release: Release, said: Said, task: str) -> Cause | None:
         if f"[{task}] raised unexpected" in line.message or f"[{task}] raised" in line.message:
             return _raised(kube, release, said, line, own)
     return None
+
+
+def has_built(kube: Kube, release: Release, namespace: str) -> str:
+    """The newest Deployment of somebody's endpoint that can only be from the builder's present run; empty without one.
+
+    What runs of ours have made does not count, or it would depend on the order of the checks. By clocks of the cluster,
+    which may differ by `CLOCKS`; of several builders nobody knows which one it was.
+    """
+    try:
+        (pod,) = words.pods(kube, release, "builder")
+        found = kube.list(DEPLOYMENTS, namespace, labels=LABEL, empty_ok=True)
+    except (ValueError, Refused):
+        return ""
+    statuses = {one["name"]: one for one in pod.get("status", {}).get("containerStatuses") or []}
+    began = statuses.get(release.container("builder"), {}).get("state", {}).get("running", {}).get("startedAt")
+    made = {
+        str(one["metadata"]["creationTimestamp"]): str(one["metadata"]["labels"][LABEL])
+        for one in found
+        if not run_in(one["metadata"]["labels"][LABEL])
+    }
+    newest = max(made, default="")
+    if not began or not newest or _seconds(newest) - _seconds(began) <= CLOCKS:
+        return ""
+    return f"the endpoint {made[newest]} at {newest}, after its start at {began}"
+
+
+def _seconds(stamp: str) -> float:
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
 
 
 def without_redis(kube: Kube, release: Release) -> Cause | None:
