@@ -21,6 +21,7 @@ HELM = (
     ("tag", "model_engine_image_tag", "{}"),
     ("inferenceFramework.vllm", "vllm_tag", "{}"),
     ("autoscaling.horizontal.enabled", "autoscaling_horizontal", "{}"),
+    ("serviceIdentifier", "celery_autoscaler", "false"),  # the chart gives such a release none
     ("celery_autoscaler.enabled", "celery_autoscaler", "{}"),
 )
 """Path in the chart's values, the setting it gives, and how; of two paths for one setting the first given holds."""

@@ -187,9 +187,12 @@ class Configuration:
     @property
     def builder_queue(self) -> str:
         """The queue that the builder works off, by the values."""
-        identifier = look(self.values, "serviceIdentifier")
-        default = f"model-engine-{identifier}-service-builder" if identifier else BUILDER_QUEUE
-        return str(look(self.values, "serviceBuilderQueue") or default)
+        return builder_queue(look(self.values, "serviceIdentifier"), look(self.values, "serviceBuilderQueue"))
+
+
+def builder_queue(identifier: object, named: object) -> str:
+    """What the gateway calls the builder's queue, by the chart's `serviceIdentifier` and `serviceBuilderQueue`."""
+    return str(named or (f"model-engine-{identifier}-service-builder" if identifier else BUILDER_QUEUE))
 
 
 def look(values: Mapping[str, Any], path: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from seatrial.kube import Kube
 from seatrial.model_engine import places
-from seatrial.model_engine.configuration import REDIS, SQS, Configuration
+from seatrial.model_engine.configuration import REDIS, SQS, Configuration, builder_queue
 from seatrial.model_engine.discovery import Release, command, container
 from seatrial.model_engine.objects import LEFT
 from seatrial.model_engine.services import QUEUE
@@ -71,7 +71,8 @@ class Queues:
     def builder_queue(self) -> str:
         """Where the gateway puts create requests for the builder."""
         environment = places.plain_env(places.of_component(self.release, "gateway"))
-        return environment.get("SERVICE_BUILDER_QUEUE") or self.configuration.builder_queue
+        identifier, named = environment.get("SERVICE_IDENTIFIER"), environment.get("SERVICE_BUILDER_QUEUE")
+        return builder_queue(identifier, named) if identifier or named else self.configuration.builder_queue
 
     @property
     def builder_listens(self) -> str:

@@ -12,6 +12,7 @@ from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.health import workload
 from seatrial.ours import MANAGED_BY, SEATRIAL
 from seatrial.resources import JOBS, PODS
+from seatrial.run import run_in
 from seatrial.verdict import Cause, Refused
 
 IMAGE_CACHE = "launch-image-cache-"
@@ -71,7 +72,7 @@ def _kind(pod: Object, finished: set[str]) -> str:
     """What a pod is that says nothing of the release; empty for one that may."""
     metadata = pod["metadata"]
     labels, owners = metadata.get("labels") or {}, metadata.get("ownerReferences") or []
-    if labels.get(MANAGED_BY) == SEATRIAL:
+    if labels.get(MANAGED_BY) == SEATRIAL or run_in(labels.get("endpoint_name", "")):
         return "of seatrial's runs"
     if labels.get("app", "").startswith(IMAGE_CACHE) or any(one["name"].startswith(IMAGE_CACHE) for one in owners):
         return "of image caches"
