@@ -38,6 +38,8 @@ class Sandbox:
     operator_url: str  # of the outside services: see backends/operator.py
     image: str
     vllm_image: str
+    gpu_type: str  # the product's name for the GPUs of the nodes; empty without any
+    checkpoint_path: str  # of weights that an LLM endpoint can be made of
     values: str
     contract: str
     words: tuple[str, ...]

@@ -41,7 +41,7 @@ from sandbox.install import NotAvailableError, available, finish_hooks, install
 from sandbox.kube import kubeconfig
 from sandbox.kube.server import ApiServer
 from sandbox.kube.users import MASTERS, NODES, User
-from sandbox.model_engine import chart, helm
+from sandbox.model_engine import chart, helm, models
 from sandbox.node.kubelet import Kubelet
 from sandbox.node.policies import NetworkPolicies
 from sandbox.node.services import ServiceProxy
@@ -82,9 +82,10 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
     )
     tokens = {user.name: secrets.token_urlsafe(24) for user in users}
     api = ApiServer(users={tokens[user.name]: user for user in users}, service_network=claim.network(200))
-    postgres, redis, sqs, s3 = Postgres(place, host), Redis(place, host), Sqs(host), S3(host)
+    postgres, redis, sqs, s3 = Postgres(place, host), Redis(place, host), Sqs(host), S3(host, models.stored())
     azure = Azure(place, lambda number: claim.address(0, 20 + number), api.subject)
-    clouds: tuple[Any, ...] = (azure,) if meaning.cloud == "azure" else (sqs, s3)
+    # Models are fetched from S3's stand-in on every cloud, by whatever client.
+    clouds: tuple[Any, ...] = (azure, s3) if meaning.cloud == "azure" else (sqs, s3)
     if meaning.redis_broker and not redis.program:
         raise NotAvailableError(NEEDS_REDIS)
     operator = Operator(host, {"postgres": postgres, "redis": redis, "sqs": sqs, "servicebus": azure.bus}, sqs)
@@ -99,6 +100,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         cloud=meaning.cloud,
         redis_broker=meaning.redis_broker,
         patched=meaning.patched,
+        vendor=meaning.vendor,
         gateways=options.gateways,
         database_url=postgres.url,
         redis_url=redis.url,
@@ -181,6 +183,8 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         operator_url=operator.url,
         image=values.image,
         vllm_image=values.vllm_image,
+        gpu_type=table.vendor_row(meaning.vendor)["type"] if meaning.vendor else "",
+        checkpoint_path=f"{models.PREFIXES[meaning.cloud]}/{models.INSTRUCT}",
         values=str(place / VALUES),
         contract=meaning.contract,
         words=options.words,

@@ -597,9 +597,17 @@ def test_no_usable_database(release: Release, replay: Replay) -> None:
     refused, unknown = (up._replace(netloc=f"postgres:x@{host}").geturl() for host in ("127.0.0.1:1", "host.invalid"))
     unmigrated = up._replace(path="/unmigrated").geturl()
     for database_url, names, error in (
-        (refused, ("db_refused_list", "db_refused_readyz"), "[Errno 111] Connect call failed"),
-        (unknown, ("db_noname_list", "db_noname_readyz"), "socket.gaierror: [Errno -2] Name or service not known"),
-        (unmigrated, ("db_unmigrated_healthz",), 'relation "hosted_model_inference.endpoints" does not exist'),
+        (refused, ("db_refused_list", "db_refused_llm_list", "db_refused_readyz"), "[Errno 111] Connect call failed"),
+        (
+            unknown,
+            ("db_noname_list", "db_noname_llm_list", "db_noname_readyz"),
+            "socket.gaierror: [Errno -2] Name or service not known",
+        ),
+        (
+            unmigrated,
+            ("db_unmigrated_healthz", "db_unmigrated_llm_list"),
+            'relation "hosted_model_inference.endpoints" does not exist',
+        ),
     ):
         with release.another_gateway(environment(ML_INFRA_DATABASE_URL=database_url)) as (name, url):
             there = Replay(url, replay.user)

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 KEYS = {
     *("name", "directory", "gateway_url", "token", "kubeconfig", "kube_url", "kube_token"),
     *("namespace", "endpoint_namespace", "redis_url", "database_url", "image", "vllm_image", "values"),
+    *("gpu_type", "checkpoint_path"),
 }
 ECHO = ["dumb-init", "--", "python", "-m", "model_engine_server.inference.forwarding.echo_server", "--port", "5005"]
 

@@ -1,24 +1,31 @@
-"""S3, as far as Celery's result backend goes: objects in memory, path-style addresses."""
+"""S3, as far as Celery's result backend and whoever fetches weights go: objects in memory, path-style addresses."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from xml.sax.saxutils import escape
 
 from aiohttp import web
 
+NO_SUCH_BUCKET = "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>"
 NO_SUCH_KEY = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
 
 
 class S3:
-    """``await S3(host).start()``, then `url` as the endpoint; any bucket, any credentials."""
+    """``await S3(host).start()``, then `url` as the endpoint; any credentials.
 
-    def __init__(self, host: str) -> None:
+    `objects`: what is there already, by path. A bucket is there once it has an object.
+    """
+
+    def __init__(self, host: str, objects: Mapping[str, bytes] = {}) -> None:
         self.host, self.url = host, ""
-        self.objects: dict[str, bytes] = {}
+        self.objects = dict(objects)
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.1)
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 30)
+        app.router.add_get("/{bucket}", self._list)
         app.router.add_route("*", "/{bucket}/{key:.+}", self._object)
         return app
 
@@ -31,6 +38,15 @@ class S3:
     async def stop(self) -> None:
         """Close; the objects are gone."""
         await self._runner.cleanup()
+
+    async def _list(self, request: web.Request) -> web.Response:
+        bucket = f"/{request.match_info['bucket']}/"
+        keys = sorted(path.removeprefix(bucket) for path in self.objects if path.startswith(bucket))
+        if not keys:
+            return web.Response(status=404, text=NO_SUCH_BUCKET, content_type="application/xml")
+        found = (key for key in keys if key.startswith(request.query.get("prefix", "")))
+        listed = "".join(f"<Contents><Key>{escape(key)}</Key></Contents>" for key in found)
+        return web.Response(text=f"<ListBucketResult>{listed}</ListBucketResult>", content_type="application/xml")
 
     async def _object(self, request: web.Request) -> web.Response:
         path = request.path

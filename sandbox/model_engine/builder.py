@@ -93,13 +93,10 @@ async def _build(task: dict[str, Any]) -> None:
 
 async def _create_objects(task: dict[str, Any], queue_url: str) -> None:
     record, flavor = task["record"], task["bundle"]["flavor"]
-    repository = flavor["repository"]
-    if "." not in repository.partition("/")[0]:  # no registry: one of the deployment's own
-        repository = f"{config.infra_config()['docker_repo_prefix']}/{repository}"
     # Never closed, as in the product: a healthy build logs `Unclosed client session` as an error.
     client = await Client.in_cluster().__aenter__()
     try:
-        image = f"{repository}:{flavor['tag']}"
+        image = f"{config.full_repository(flavor['repository'])}:{flavor['tag']}"
         for path, obj in endpoint_objects.render(task, image, os.environ["GIT_TAG"], queue_url):
             await endpoint_objects.apply(client, path, obj)
     except ApiError as error:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from sandbox.model_engine import weights
 from sandbox.model_engine.config import LOADER, PATCHED, parse
 
 CHART = Path(__file__).with_name("chart")
@@ -118,6 +119,7 @@ class Values:
     cloud: str = "aws"
     redis_broker: bool = False
     patched: bool = False
+    vendor: str = ""  # of the nodes' GPUs
     gateways: int = 1
     num_shards: int = 1  # of the Celery autoscaler
     client_secret: str = "sandbox"  # of the application that the documented contract logs in to Azure as
@@ -133,6 +135,11 @@ class Values:
     @property
     def vllm_image(self) -> str:
         return f"{self.vllm_repository}:{self.vllm_tag}"
+
+    @property
+    def gpu_resource(self) -> str:
+        """What an endpoint with GPUs asks for: the released product knows NVIDIA's alone."""
+        return "amd.com/gpu" if self.patched and self.vendor == "amd" else "nvidia.com/gpu"
 
 
 def objects(values: Values) -> list[Object]:
@@ -162,7 +169,16 @@ def images(values: Values) -> dict[str, Any]:
     gateway = {"model_engine_server.entrypoints.start_fastapi_server": GATEWAYS[values.contract]}
     return {
         values.image: {"id": f"sha256:{COMMIT:0>64}", "programs": gateway | PROGRAMS},
-        values.vllm_image: {"id": f"sha256:{'7' * 64}", "programs": {}},
+        values.vllm_image: {"id": f"sha256:{'7' * 64}", "programs": vllm_programs(values.s3_url)},
+    }
+
+
+def vllm_programs(store: str) -> dict[str, str]:
+    """What stands for the programs that a worker's shell starts. `store`: where the weights are, whatever the cloud."""
+    fetch = f"python -m sandbox.model_engine.weights --store {store}"
+    return {
+        **{program: f"{fetch} {name}" for program, name in weights.TOOLS.items()},
+        "vllm_server": "sandbox.model_engine.vllm",
     }
 
 
@@ -210,6 +226,7 @@ def substitutions(values: Values) -> dict[str, str]:
         "celery_broker_type_redis": "celery_broker_type_redis: true" if broker == "redis" else "",
         "celery_forwarder_options": FORWARDER_OPTIONS.get(broker, ""),
         "image_cache_devices": json.dumps(image_cache_devices()),
+        "gpu_resource": values.gpu_resource,
     }
     if values.patched and values.cloud == "gcp":
         words["celery_forwarder_options"] = "- --backend-protocol\n- redis"
@@ -237,8 +254,14 @@ def substitutions(values: Values) -> dict[str, str]:
     words["migration_labels"] = json.dumps({"sidecar.istio.io/inject": "false"} | json.loads(words["labels"]))
     for name in ("forwarder_env", "forwarder_volume_mounts", "http_forwarder_rest"):
         words[name] = render(f"{name}.yaml", words)
+    none = {"gpu_scheduling": "", "gpu_request": ""}
     for kind in ENDPOINT_TYPES:
-        words[f"deployment_{kind}"] = json.dumps(endpoint_deployment(kind, words))
+        words[f"deployment_{kind}"] = json.dumps(endpoint_deployment(kind, words | none))
+    gpus = {
+        "gpu_scheduling": render("gpu_scheduling.yaml", words),
+        "gpu_request": f"{values.gpu_resource}: ${{GPUS}}, ",
+    }
+    words["deployment_streaming_gpu"] = json.dumps(endpoint_deployment("streaming", words | gpus))
     for device in image_cache_devices():
         own = {name: json.dumps(device[key]) for name, key in DEVICE_WORDS.items()}
         words[f"image_cache_{device['name']}"] = json.dumps(render("image_cache.yaml", words | own))

@@ -37,14 +37,20 @@ def infra_config() -> dict[str, Any]:
     return dict(parse(mounted(os.environ["ML_INFRA_SERVICES_CONFIG_PATH"]).read_text()))
 
 
+def full_repository(repository: str) -> str:
+    """A repository without a registry is one of the deployment's own."""
+    own = "." not in repository.partition("/")[0]
+    return f"{infra_config()['docker_repo_prefix']}/{repository}" if own else repository
+
+
 def cloud() -> str:
     """``aws``, ``azure``, ``gcp`` or ``onprem``."""
     return str(infra_config()["cloud_provider"])
 
 
 def patched() -> bool:
-    """Whether this image has what the released one lacks on GCP, on-prem and with Redis for a broker."""
-    return os.environ["DD_VERSION"].endswith(PATCHED)
+    """Whether this image has what the released one lacks: see `sandbox.words`."""
+    return os.environ.get("DD_VERSION", "").endswith(PATCHED)
 
 
 def unfixed() -> bool:

@@ -7,21 +7,21 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 from pydantic import Field
-from redis.exceptions import RedisError
 
-from sandbox.model_engine import async_tasks, endpoint_rules, sync_tasks
+from sandbox.model_engine import async_tasks, documented_llms, endpoint_rules, sync_tasks
 from sandbox.model_engine.application import application, serve
 from sandbox.model_engine.authentication import Authenticated
-from sandbox.model_engine.endpoints import DeleteFailed, Endpoints
+from sandbox.model_engine.documented_status import interfaces, shown
+from sandbox.model_engine.endpoints import DeleteFailed
 from sandbox.model_engine.requests import (
     CreateModelEndpointV1Request,
     EndpointPredictV1Request,
     Flavor,
     SyncEndpointPredictV1Request,
 )
-from sandbox.model_engine.store import Row, timestamp
 
 app = application(openapi=False)
+app.include_router(documented_llms.router)
 
 
 class CreateEndpointRequest(CreateModelEndpointV1Request):
@@ -29,12 +29,6 @@ class CreateEndpointRequest(CreateModelEndpointV1Request):
 
     model_bundle_id: str = Field(default="", exclude=True)
     model_bundle: Flavor
-
-
-def interfaces(request: Request) -> Endpoints:
-    """The application's clients."""
-    endpoints: Endpoints = request.app.state.endpoints
-    return endpoints
 
 
 @app.post("/v1/model-endpoints")
@@ -113,31 +107,6 @@ async def get_async_task(task_id: str, auth: Authenticated, request: Request) ->
     # As with sync tasks: the worker's answer itself.
     result = json.loads(answer["result"]["result"]) if answer["status"] == "SUCCESS" else answer["result"]
     return {**answer, "result": result}
-
-
-async def shown(endpoints: Endpoints, row: Row) -> dict[str, Any]:
-    """One item of the list."""
-    return {
-        "id": row["id"],
-        "name": row["name"],
-        "endpoint_type": row["endpoint_type"],
-        "status": await status(endpoints, row),
-        "metadata": row["endpoint_metadata"],
-        "created_at": timestamp(row["created_at"]),
-    }
-
-
-async def status(endpoints: Endpoints, row: Row) -> str:
-    """READY once a worker serves; ``unknown`` when a built endpoint's state cannot be read from Redis."""
-    if row["endpoint_status"] != "READY":
-        return "INITIALIZING"
-    try:
-        state = await endpoints.cache.read(row["id"])
-    except RedisError:
-        state = None
-    if state is None:
-        return "unknown"
-    return "READY" if state["deployment_state"]["available_workers"] else "INITIALIZING"
 
 
 if __name__ == "__main__":

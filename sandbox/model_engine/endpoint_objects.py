@@ -19,6 +19,7 @@ Object = dict[str, Any]
 FORWARDER_PORT, USER_PORT, FORWARDER_WORKERS = 5000, 5005, 2
 CONCURRENT_REQUESTS_PER_WORKER = 200
 MAX_CONCURRENCY = "max_concurrency="
+ACCELERATOR = "k8s.amazonaws.com/accelerator"  # the label that GPU nodes are chosen by, on every cloud
 AUTOSCALER = "celery.scaleml.autoscaler/"  # begins the annotations of an async endpoint's Deployment
 
 # Which template of the service-template ConfigMap makes which object, in the order the product creates them.
@@ -56,7 +57,7 @@ def render(task: Object, image: str, git_tag: str, queue_url: str) -> Iterator[t
     for name, path in COLLECTIONS.items():
         if kind == "async" and name in HTTP:
             continue
-        flavour = f"-runnable-image-{kind}-cpu" if name == "deployment" else ""
+        flavour = f"-runnable-image-{kind}-{'gpu' if task['gpus'] else 'cpu'}" if name == "deployment" else ""
         obj = config.parse(string.Template(config.template(f"{name}{flavour}.yaml")).substitute(values))
         if name == "deployment" and task["forwarder_max_concurrency"]:
             forwarder = obj["spec"]["template"]["spec"]["containers"][0]
@@ -100,6 +101,8 @@ def template_values(task: Object, image: str, git_tag: str) -> dict[str, str]:
         "MAIN_ENV": json.dumps(main_env(task, git_tag)),
         "PREDICT_ROUTE": flavor["predict_route"],
         "STREAMING_PREDICT_ROUTE": flavor.get("streaming_predict_route", ""),
+        "SYNC_ROUTES": str([flavor["predict_route"], *flavor["routes"]]),
+        "STREAM_ROUTES": str([flavor.get("streaming_predict_route", ""), *flavor["routes"]]),
         "HEALTHCHECK_ROUTE": flavor["healthcheck_route"],
         "READINESS_INITIAL_DELAY": str(flavor["readiness_initial_delay_seconds"]),
         "AWS_ROLE": task["aws_role"],
@@ -108,6 +111,8 @@ def template_values(task: Object, image: str, git_tag: str) -> dict[str, str]:
         "FORWARDER_PORT": str(FORWARDER_PORT),
         "USER_CONTAINER_PORT": str(USER_PORT),
         "FORWARDER_WORKERS": str(FORWARDER_WORKERS),
+        "GPUS": str(task["gpus"]),
+        "GPU_TYPE": str(task["gpu_type"]),
         "CPUS": json.dumps(task["cpus"]),
         "MEMORY": json.dumps(task["memory"]),
         "STORAGE": json.dumps(task["storage"]),
@@ -235,9 +240,9 @@ def describe(deployment: Object, autoscaler: Object | None, settings: Object) ->
         },
         "resource_state": {
             "cpus": str(requests["cpu"]),
-            "gpus": 0,
+            "gpus": sum(int(amount) for name, amount in requests.items() if name.endswith("/gpu")),
             "memory": str(requests["memory"]),
-            "gpu_type": None,
+            "gpu_type": pod.get("nodeSelector", {}).get(ACCELERATOR),
             "storage": str(requests["ephemeral-storage"]),
             "nodes_per_worker": 1,
             "optimize_costs": False,

@@ -14,7 +14,17 @@ LABEL_VALUE = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
 MAX_WORKERS = 50
 
 FORWARDER: dict[str, Any] = {"cpus": 1.0, "memory": "2Gi", "storage": "1G"}
-LIMITS: dict[str, Any] = {"cpus": 7, "memory": "30Gi"}  # without GPUs
+LIMITS: dict[str | None, dict[str, Any]] = {  # by GPU type: what an instance has
+    None: {"cpus": 7, "memory": "30Gi"},
+    "nvidia-tesla-t4": {"cpus": 63, "memory": "250Gi"},
+    "nvidia-ampere-a10": {"cpus": 63, "memory": "250Gi"},
+    "nvidia-ampere-a100": {"cpus": 95, "memory": "1000Gi"},
+    "nvidia-ampere-a100e": {"cpus": 95, "memory": "1000Gi"},
+    "nvidia-hopper-h100": {"cpus": 191, "memory": "2000Gi"},
+    "nvidia-hopper-h100-1g20gb": {"cpus": 47, "memory": "500Gi"},
+    "nvidia-hopper-h100-3g40gb": {"cpus": 95, "memory": "1000Gi"},
+    "amd-instinct-mi300x": {"cpus": 191, "memory": "2000Gi"},
+}
 STORAGE_LIMIT = "500G"
 
 
@@ -49,6 +59,8 @@ def check_with_bundle(request: CreateModelEndpointV1Request, flavor: dict[str, A
     if not streaming and not flavor["command"]:
         raise InvalidRequest("Cannot create a non-streaming endpoint with no bundle command.")
     check_resources(request)
+    if request.gpus:
+        raise NotImplementedError("an endpoint with GPUs")
 
 
 def check_resources(request: CreateModelEndpointV1Request) -> None:
@@ -58,9 +70,7 @@ def check_resources(request: CreateModelEndpointV1Request) -> None:
         raise InvalidRequest(f"Cannot have {gpus=} when gpu_type is not None")
     if gpus > 0 and gpu_type is None:
         raise InvalidRequest("Must provide gpu_type if gpus > 0")
-    if gpus:
-        raise NotImplementedError("an endpoint with GPUs")
-    limits = LIMITS | {"storage": STORAGE_LIMIT}
+    limits = LIMITS[gpu_type] | {"storage": STORAGE_LIMIT}
     for name in ("cpus", "memory", "storage"):
         asked = getattr(request, name)
         try:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import HTTPException
 from fastapi.responses import StreamingResponse
 
-from sandbox.model_engine import async_tasks, endpoint_rules, loggers, sse, streaming_tasks, sync_tasks
+from sandbox.model_engine import async_tasks, endpoint_rules, llms, sse, streaming_tasks, sync_tasks
 from sandbox.model_engine.application import application, serve
 from sandbox.model_engine.authentication import Authenticated
 from sandbox.model_engine.endpoints import DeleteFailed, Endpoints
+from sandbox.model_engine.interfaces import Interfaces
 from sandbox.model_engine.loggers import make_logger
 from sandbox.model_engine.requests import (
     CreateModelBundleV2Request,
@@ -21,34 +21,15 @@ from sandbox.model_engine.requests import (
     SyncEndpointPredictV1Request,
     SyncEndpointPredictV1Response,
 )
-from sandbox.model_engine.store import Row, timestamp
+from sandbox.model_engine.responses import bundle_response, endpoint_response
+from sandbox.model_engine.store import Row
 
 bundles_logger = make_logger("model_engine_server.api.model_bundles_v2")
 endpoints_logger = make_logger("model_engine_server.api.model_endpoints_v1")
 tasks_logger = make_logger("model_engine_server.api.tasks_v1")
-queue_logger = make_logger("model_engine_server.infra.gateways.celery_task_queue_gateway")
-
-FROM_POSTGRESQL = (
-    *("id", "name", "endpoint_type", "destination", "bundle_name", "status_reason", "created_by"),
-    *("public_inference", "task_expires_seconds", "queue_message_timeout_seconds"),
-)
-FROM_KUBERNETES = (
-    *("deployment_name", "labels", "aws_role", "results_s3_bucket", "deployment_state", "resource_state"),
-    "num_queued_items",
-)
 
 app = application(openapi=True)
-
-
-async def external_interfaces(request: Request) -> Endpoints:
-    """The product makes its clients anew for every request, and says so."""
-    for broker in loggers.BROKERS:
-        queue_logger.info(f"Initializing CeleryTaskQueueGateway with broker: {broker}")
-    endpoints: Endpoints = request.app.state.endpoints
-    return endpoints
-
-
-Interfaces = Annotated[Endpoints, Depends(external_interfaces)]
+app.include_router(llms.router)
 
 
 @app.post("/v2/model-bundles")
@@ -209,29 +190,6 @@ async def owned(endpoints: Endpoints, endpoint_id: str, auth: Authenticated) -> 
     if row is None:
         raise HTTPException(404, f"Model Endpoint {endpoint_id}  was not found.")
     return row
-
-
-def bundle_response(row: Row) -> Row:
-    """A bundle as the API shows it."""
-    shown = {name: row[name] for name in ("id", "name", "model_artifact_ids", "schema_location", "flavor")}
-    return {**shown, "metadata": row["bundle_metadata"], "created_at": timestamp(row["created_at"])}
-
-
-def endpoint_response(row: Row, state: Mapping[str, Any] | None) -> Row:
-    """An endpoint as the API shows it: `row` from PostgreSQL, `state` of its objects, None before they are built."""
-    known: Mapping[str, Any] = state or {}
-    settings = known["user_config_state"]["endpoint_config"] if state else {"post_inference_hooks": []}
-    return {
-        **{name: row[name] for name in FROM_POSTGRESQL},
-        **{name: known.get(name) for name in FROM_KUBERNETES},
-        "metadata": row["endpoint_metadata"],
-        "status": row["endpoint_status"],
-        "created_at": timestamp(row["created_at"]),
-        "last_updated_at": timestamp(row["last_updated_at"]),
-        "post_inference_hooks": settings["post_inference_hooks"],
-        "default_callback_url": settings.get("default_callback_url"),
-        "default_callback_auth": settings.get("default_callback_auth"),
-    }
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import aiohttp
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from sandbox import clock
@@ -48,10 +49,29 @@ async def forward(url: str, args: Any) -> JSONResponse:
 
 
 async def follow(url: str, args: Any) -> AsyncIterator[str]:
-    """The worker's events, the data of each in ``result``, as what it is."""
+    """The worker's events, the data of each in ``result``: as what it is, as text when it is no JSON.
+
+    HTTPException with the status of a worker that does not answer 200.
+    """
     async with aiohttp.ClientSession() as session, session.post(url, json=args) as answer:
+        if answer.status != 200:
+            raise HTTPException(answer.status, await answer.json(content_type=None))
         async for data in sse.events(answer):
-            yield sse.event(json.dumps({"result": json.loads(data)}))
+            yield sse.event(json.dumps({"result": _parsed(data)}))
+
+
+def _parsed(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data  # [DONE]
+
+
+async def followed(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Nothing is answered before there is a first event, which tells whether there will be any."""
+    yield first
+    async for event in rest:
+        yield event
 
 
 def application(settings: Mapping[str, str]) -> FastAPI:
@@ -75,16 +95,31 @@ def application(settings: Mapping[str, str]) -> FastAPI:
             http_logger.error(f"Failed to decode payload from: {request}")
             raise
 
+    async def streamed(route: str, args: Any) -> StreamingResponse:
+        events = follow(f"http://localhost:{USER_PORT}{route}", args)
+        source = followed(await anext(events), events)
+        return StreamingResponse(source, headers=sse.HEADERS, media_type=sse.CONTENT_TYPE)
+
     async def stream(request: EndpointPredictV1Request) -> StreamingResponse:
         assert request.args is not None
-        source = follow(f"http://localhost:{USER_PORT}{stream_route}", request.args.root)
-        return StreamingResponse(source, headers=sse.HEADERS, media_type=sse.CONTENT_TYPE)
+        return await streamed(str(stream_route), request.args.root)
+
+    async def predict_or_stream(request: EndpointPredictV1Request, http: Request) -> Response:
+        """A route of the worker's own: the task says which of both it is."""
+        assert request.args is not None
+        route, args = http.url.path, request.args.root
+        if args.get("stream"):
+            return await streamed(route, args)
+        return await forward(f"http://localhost:{USER_PORT}{route}", args)
 
     for path in ("/healthz", "/readyz"):
         app.add_api_route(path, healthcheck, methods=["GET"])
     app.add_api_route(predict_route, predict, methods=["POST"])
     if stream_route:
         app.add_api_route(stream_route, stream, methods=["POST"])
+    for path in ast.literal_eval(settings["forwarder.sync.routes"]):
+        if path != predict_route:
+            app.add_api_route(path, predict_or_stream, methods=["POST"], response_model=None)
     return app
 
 

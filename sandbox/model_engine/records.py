@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox import clock
+from sandbox.model_engine.llm_requests import LLM
 from sandbox.model_engine.requests import ModelEndpointOrderBy
 from sandbox.model_engine.store import Row, Store
 
@@ -25,15 +26,33 @@ class Records:
         self._store = store
         self._cache: dict[Any, tuple[float, Any]] = {}
 
+    async def list_llms(self, owner: str, name: str | None, order_by: ModelEndpointOrderBy | None = None) -> list[Row]:
+        """The owner's LLM endpoints and the public ones, of that name if one is given."""
+        cached = self._get((LLM, owner, name, order_by))
+        if cached is not None:
+            return list(cached)
+        rows = [row for row in await self._llms(name) if row["owner"] == owner or row["public_inference"]]
+        self._put((LLM, owner, name, order_by), _sorted(rows, order_by))
+        return rows
+
+    async def get_llm(self, name: str) -> Row | None:
+        """The LLM endpoint of this name, anybody's."""
+        row = self._get((LLM, name))
+        if row is None:
+            row = next(iter(await self._llms(name)), None)
+            if row is not None:
+                self._put((LLM, name), row)
+        return row and dict(row)
+
+    async def _llms(self, name: str | None) -> list[Row]:
+        return [row for row in await self._store.endpoints(name=name) if LLM in row["endpoint_metadata"]]
+
     async def list(self, owner: str, name: str | None, order_by: ModelEndpointOrderBy | None) -> list[Row]:
         """The owner's endpoints, of that name if one is given."""
         cached = self._get((owner, name, order_by))
         if cached is not None:
             return list(cached)
-        rows = await self._store.endpoints(owner=owner, name=name)
-        if order_by is not None:
-            key, reverse = SORTED[order_by]
-            rows.sort(key=key, reverse=reverse)
+        rows = _sorted(await self._store.endpoints(owner=owner, name=name), order_by)
         self._put((owner, name, order_by), rows)
         return rows
 
@@ -68,3 +87,10 @@ class Records:
 
     def _put(self, key: Any, value: Any) -> None:
         self._cache[key] = (time.monotonic() + clock.scaled(CACHE_TTL), value)
+
+
+def _sorted(rows: list[Row], order_by: ModelEndpointOrderBy | None) -> list[Row]:
+    if order_by is not None:
+        key, reverse = SORTED[order_by]
+        rows.sort(key=key, reverse=reverse)
+    return rows

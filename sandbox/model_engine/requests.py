@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from sandbox.model_engine import config
+
 # A number or a quantity such as "500m" or "1Gi".
 Specification = str | int | float
 
@@ -31,6 +33,8 @@ class GpuType(StrEnum):
     NVIDIA_HOPPER_H100 = "nvidia-hopper-h100"
     NVIDIA_HOPPER_H100_1G_20GB = "nvidia-hopper-h100-1g20gb"
     NVIDIA_HOPPER_H100_3G_40GB = "nvidia-hopper-h100-3g40gb"
+    if config.patched():
+        AMD_INSTINCT_MI300X = "amd-instinct-mi300x"
 
 
 class ModelBundleFlavorType(StrEnum):

@@ -19,17 +19,24 @@ logger = make_logger("model_engine_server.infra.gateways.live_streaming_model_en
 
 async def predict(destination: str, request: SyncEndpointPredictV1Request) -> AsyncIterator[str]:
     """The events to send; a failure of the endpoint is one. InvalidRequest when the endpoint answers 400."""
+    async for answer in answers(destination, request):
+        yield sse.event(answer.model_dump_json())
+
+
+async def answers(
+    destination: str, request: SyncEndpointPredictV1Request
+) -> AsyncIterator[SyncEndpointPredictV1Response]:
+    """The endpoint's answers as they come; its failure is one. InvalidRequest when it answers 400."""
     url, body = sync_tasks.address(destination, request, STREAM), request.model_dump(exclude_none=True)
     async with contextlib.AsyncExitStack() as stack:
         try:
             answer = await sync_tasks.with_retries(lambda: _open(stack, url, body), request)
         except sync_tasks.UpstreamServiceError as error:
             logger.error(f"Service error on streaming task: {error.content!r}")
-            yield sse.event(sync_tasks.failure(error).model_dump_json())
+            yield sync_tasks.failure(error)
             return
         async for data in sse.events(answer):
-            response = SyncEndpointPredictV1Response(status="SUCCESS", result=json.loads(data), status_code=200)
-            yield sse.event(response.model_dump_json())
+            yield SyncEndpointPredictV1Response(status="SUCCESS", result=json.loads(data), status_code=200)
 
 
 async def _open(stack: contextlib.AsyncExitStack, url: str, body: object) -> aiohttp.ClientResponse:

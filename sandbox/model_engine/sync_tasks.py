@@ -98,5 +98,5 @@ def failure(error: UpstreamServiceError) -> SyncEndpointPredictV1Response:
         logger.error(f"Failed to parse error: {problem}")
         answer, traceback = text, text
     if error.status_code == 400:
-        raise InvalidRequest(str(answer))
+        raise InvalidRequest(answer)
     return SyncEndpointPredictV1Response(status="FAILURE", traceback=traceback, status_code=error.status_code)
