@@ -149,7 +149,8 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         own = {"labels": node.labels, "taints": node.taints, "conditions": node.conditions}
         return kubelet_of(node.name, capacity=table.CAPACITY, machine=machine, **own)
 
-    kubelet, machines = kubelet_of(NODE), Machines(admin, gpu_nodes, place, gpu_kubelet)
+    labels = table.DISCOVERED if gpu_nodes else {}
+    kubelet, machines = kubelet_of(NODE, labels=labels), Machines(admin, gpu_nodes, place, gpu_kubelet)
     services, signs = ServiceProxy(await client("system:kube-proxy"), place), Signs(admin, place)
     policies = NetworkPolicies(await client("network-plug-in"), claim.address(0, 10), place)
     for started in (kubelet, machines, services, policies, signs):

@@ -1,284 +1,322 @@
-"""What a node comes to for a pod that wants GPUs, and what is said of several: pure functions of nodes and pods."""
+"""GPU nodes of a sandbox as anybody sees them: nodes, operators, pods that ask for GPUs, and the faults."""
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sandboxes import Sandbox, sandbox
 
-from seatrial.gpu import free
-from seatrial.gpu.health import LINES, Sight, absent, explained, wanted_by
-from seatrial.gpu.node import LABELS, OFFERS, ROOM, TAKES, Code, Want, judge
-from seatrial.gpu.vendors import TABLE, vendors
-from seatrial.kinds import Malformed
+from sandbox import handle
+from sandbox.__main__ import all_faults
+from sandbox.faults import FaultError
+from sandbox.gpu.table import PRODUCT_LABEL
 
-NVIDIA, AMD = TABLE["nvidia"], TABLE["amd"]
-KEY = "k8s.amazonaws.com/accelerator"
-A10 = {KEY: "nvidia-ampere-a10"}
-TOLERATED = ({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},)
-TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
-WANT = Want(NVIDIA, labels={KEY: ("nvidia-ampere-a10",)}, tolerations=TOLERATED, count=1)
+Object = dict[str, Any]
 
-
-def node(
-    name: str = "gpu-1",
-    *,
-    gpus: dict[str, tuple[int, int]] | None = None,
-    labels: dict[str, str] | None = None,
-    taints: tuple[dict[str, str], ...] = (TAINT,),
-    cordoned: bool = False,
-    **conditions: str,
-) -> dict[str, Any]:
-    """`gpus`: capacity and allocatable, by resource."""
-    gpus = {"nvidia.com/gpu": (2, 2)} if gpus is None else gpus
-    conditions = {"Ready": "True", **conditions}
-    return {
-        "metadata": {"name": name, "labels": A10 if labels is None else labels},
-        "spec": {"taints": list(taints), **({"unschedulable": True} if cordoned else {})},
-        "status": {
-            "capacity": {"cpu": "8", **{key: str(has) for key, (has, _) in gpus.items()}},
-            "allocatable": {"cpu": "8", "memory": "16Gi", **{key: str(gives) for key, (_, gives) in gpus.items()}},
-            "conditions": [{"type": key, "status": value, "reason": "R"} for key, value in conditions.items()],
-        },
-    }
+QUERY = "--query-gpu=index,name,uuid,driver_version,memory.total,ecc.errors.uncorrected.volatile.total,mig.mode.current"
+WORDS = {"nvidia": ("nvidia", "empty"), "amd": ("amd", "azure", "empty")}
+OPERATORS = {
+    "nvidia": "/apis/nvidia.com/v1/clusterpolicies/cluster-policy",
+    "amd": "/apis/amd.com/v1alpha1/namespaces/kube-amd-gpu/deviceconfigs/default",
+}
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 65534,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+VENDORS = [pytest.param("nvidia"), pytest.param("amd", marks=pytest.mark.prove)]
 
 
-def pod(name: str, count: int, on: str = "gpu-1", *, phase: str = "Running", **more: Any) -> dict[str, Any]:
-    resources = {"limits": {"nvidia.com/gpu": str(count)}, "requests": {"cpu": "500m", "memory": "1Gi"}}
-    spec = {"nodeName": on, "containers": [{"name": "main", "resources": resources}], **more}
-    return {"metadata": {"name": name, "namespace": "models", "labels": {}}, "spec": spec, "status": {"phase": phase}}
+class Cluster:
+    """A sandbox with nothing but its nodes, and what a test asks of it."""
+
+    def __init__(self, one: Sandbox, vendor: str) -> None:
+        self.one, self.vendor = one, vendor
+        self.resource = f"{vendor}.com/gpu"
+        self.api = one.kube()
+        self.namespace = "default"
+        self.tolerations = [{"key": taint["key"], "operator": "Exists"} for taint in self.nodes()[0]["spec"]["taints"]]
+
+    def get(self, path: str) -> Any:
+        return self.api.get(path).raise_for_status().json()
+
+    def nodes(self) -> list[Object]:
+        listed = self.get("/api/v1/nodes")["items"]
+        return [node for node in listed if node["metadata"]["name"].startswith("gpu-")]
+
+    def status(self) -> Object:
+        return dict(self.get(OPERATORS[self.vendor])["status"])
+
+    def counts(self) -> tuple[str | None, str | None]:
+        """Capacity and allocatable of the GPUs, alike on every node."""
+        (found,) = {
+            tuple(node["status"][field].get(self.resource) for field in ("capacity", "allocatable"))
+            for node in self.nodes()
+        }
+        return found
+
+    def image(self) -> str:
+        return str(self.one.up["vllm_image"])
+
+    @contextmanager
+    def pod(self, name: str, *command: str, gpus: int = 1, **spec: Any) -> Iterator[Callable[[], Object]]:
+        """A pod as one looks at GPUs with; what its object says now."""
+        limits = {"resources": {"limits": {self.resource: str(gpus)}}} if gpus else {}
+        container = {"name": "check", "image": self.image(), "command": list(command), "securityContext": RESTRICTED}
+        body = {
+            "metadata": {"name": name},
+            "spec": {
+                "restartPolicy": "Never",
+                "automountServiceAccountToken": False,
+                "terminationGracePeriodSeconds": 0,
+                "tolerations": self.tolerations,
+                "containers": [container | limits],
+                **spec,
+            },
+        }
+        path = f"/api/v1/namespaces/{self.namespace}/pods"
+        self.api.post(path, json=body).raise_for_status()
+        try:
+            yield lambda: dict(self.get(f"{path}/{name}"))
+        finally:
+            self.api.request("DELETE", f"{path}/{name}", json={"gracePeriodSeconds": 0})
+            until(lambda: self.api.get(f"{path}/{name}").status_code == 404)
+
+    def said(self, name: str) -> str:
+        return self.api.get(f"/api/v1/namespaces/{self.namespace}/pods/{name}/log").raise_for_status().text
+
+    @contextmanager
+    def broken(self, fault: str) -> Iterator[None]:
+        module, one = all_faults()[fault], handle.load(self.one.up["name"])
+        asyncio.run(module.break_(one))
+        try:
+            yield
+        finally:
+            asyncio.run(module.heal(one))
 
 
-GFD = {**A10, "nvidia.com/gpu.count": "4"}
-MIG = {"nvidia.com/mig-1g.5gb": (7, 7)}
+def until(holds: Callable[[], Any], seconds: float = 20) -> Any:
+    """The first true result."""
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end, f"not after {seconds} s"
+        time.sleep(0.05)
+    return found
 
 
-@pytest.mark.parametrize(
-    ("code", "given", "line"),
-    [
-        (Code.LABEL_MISSING, node(labels={"nvidia.com/gpu.present": "true"}), f"has no label {KEY}"),
-        (Code.LABEL_VALUE, node(labels={KEY: "nvidia-l4"}), f"has {KEY}=nvidia-l4, not nvidia-ampere-a10"),
-        (Code.NOT_READY, node(Ready="Unknown"), "is not Ready (R)"),
-        (Code.UNSCHEDULABLE, node(cordoned=True), "is cordoned"),
-        (
-            Code.TAINT_NOT_TOLERATED,
-            node(taints=(TAINT, {"key": "team", "value": "x", "effect": "NoExecute"})),
-            "has the taint team=x:NoExecute, which is not tolerated",
-        ),
-        (Code.CONDITION_BAD, node(GPUMissing="True"), "says GPUMissing=True"),
-        (Code.CONDITION_BAD, node(AcceleratedHardwareReady="False"), "says AcceleratedHardwareReady=False"),
-        (Code.CONDITION_BAD, node(DiskPressure="True"), "says DiskPressure=True"),
-        (Code.RESOURCE_ABSENT, node(gpus={}), "offers no nvidia.com/gpu: its device plug-in has never registered"),
-        (Code.WRONG_RESOURCE_NAME, node(gpus=MIG), "offers nvidia.com/mig-1g.5gb, not nvidia.com/gpu"),
-        (Code.ALLOCATABLE_ZERO, node(gpus={"nvidia.com/gpu": (2, 0)}), "can give none of its 2 nvidia.com/gpu"),
-        (Code.ALLOCATABLE_LT_CAPACITY, node(gpus={"nvidia.com/gpu": (8, 7)}), "can give 7 of its 8 nvidia.com/gpu"),
-        (Code.FEWER_THAN_LABELLED, node(labels=GFD), "has 2 nvidia.com/gpu, and its labels say 4"),
-        (Code.PARTITION_DRIFT, node(labels={**A10, "nvidia.com/mig.config.state": "failed"}), "a repartition is not"),
-    ],
-)
-def test_a_node_falls_short_by_one_thing(code: Code, given: dict[str, Any], line: str) -> None:
-    verdict = judge(given, [], WANT)
-    assert [one.code for one in verdict.reasons] == [code]
-    assert line in verdict.reasons[0].line
+def ended(pod: Callable[[], Object]) -> tuple[str, int]:
+    """Phase and exit code of a pod, once it has ended."""
+    found = until(lambda: (now := pod())["status"].get("phase") in ("Succeeded", "Failed") and now)
+    state = found["status"]["containerStatuses"][0]["state"]
+    return found["status"]["phase"], state["terminated"]["exitCode"]
 
 
-def test_every_code_is_of_one_kind() -> None:
-    kinds = (LABELS, TAKES, OFFERS, ROOM)
-    assert sorted(code for kind in kinds for code in kind) == sorted(Code)
+def unscheduled(pod: Callable[[], Object]) -> str:
+    """What the scheduler says at a pod that no node takes."""
+
+    def refused() -> str:
+        conditions = {one["type"]: one for one in pod()["status"].get("conditions", [])}
+        return str(conditions.get("PodScheduled", {}).get("message", ""))
+
+    return str(until(refused))
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        node(),
-        node(taints=()),
-        node(taints=({"key": "sku", "value": "gpu", "effect": "PreferNoSchedule"},)),
-        node(labels={**A10, "nvidia.com/gpu.count": "2", "nvidia.com/mig.config.state": "success"}),
-        node(GPUMissing="False", AcceleratedHardwareReady="True"),
-    ],
-)
-def test_a_node_that_does(given: dict[str, Any]) -> None:
-    assert judge(given, [], WANT).ok
+@pytest.fixture(scope="module")
+def clusters() -> Iterator[Callable[[str], Cluster]]:
+    with ExitStack() as stack:
+
+        def start(vendor: str) -> Cluster:
+            cluster = Cluster(stack.enter_context(sandbox(*WORDS[vendor])), vendor)
+            stack.callback(cluster.api.close)
+            return cluster
+
+        yield cache(start)
 
 
-@pytest.mark.parametrize(
-    ("pods", "code", "left"),
-    [
-        ([], None, 2),
-        ([pod("a", 2)], Code.ALL_IN_USE, 0),
-        ([pod("a", 1), pod("b", 1)], Code.ALL_IN_USE, 0),
-        ([pod("a", 2, phase="Succeeded"), pod("b", 2, phase="Failed"), pod("c", 2, on="gpu-2")], None, 2),
-        ([pod("a", 1)], None, 1),
-        ([pod("a", 0, initContainers=[{"resources": {"limits": {"nvidia.com/gpu": "2"}}}])], Code.ALL_IN_USE, 0),
-    ],
-)
-def test_what_is_free(pods: list[dict[str, Any]], code: Code | None, left: int) -> None:
-    verdict = judge(node(), pods, WANT)
-    assert [one.code for one in verdict.reasons] == ([code] if code else [])
-    assert verdict.free == left
+@pytest.fixture
+def cluster(clusters: Callable[[str], Cluster], request: pytest.FixtureRequest) -> Cluster:
+    return clusters(getattr(request, "param", "nvidia"))
 
 
-def test_what_else_may_be_short() -> None:
-    both = Want(NVIDIA, count=2, tolerations=TOLERATED, requests={"cpu": Decimal(2), "memory": Decimal(40 * 2**30)})
-    lines = [one.line for one in judge(node(), [pod("a", 1)], both).reasons]
-    assert lines == ["has 1 of 2 nvidia.com/gpu free, not 2", "has 15Gi of 16Gi memory free, not 40Gi"]
-    assert judge(node(), None, both).ok, "who may not look says nothing of what is free"
+both = pytest.mark.parametrize("cluster", VENDORS, indirect=True)
 
 
-def test_the_other_vendor() -> None:
-    want = Want(AMD, tolerations=({"operator": "Exists"},))
-    labels = {"feature.node.kubernetes.io/amd-vgpu": "true", "amd.com/gpu.compute-memory-partition": "CPX_NPS4"}
-    assert judge(node(gpus={"amd.com/gpu": (8, 8)}, labels=labels), [], want).ok
-    parted = node(gpus={"amd.com/spx_nps1": (8, 8)}, labels=labels)
-    codes = [one.code for one in judge(parted, [], want).reasons]
-    assert codes == [Code.WRONG_RESOURCE_NAME, Code.PARTITION_DRIFT]
-    assert AMD.among([node("n", gpus={}, labels={"feature.node.kubernetes.io/amd-gpu": "true"}), node("m")])
-    assert AMD.among([node("cpu", gpus={}, labels={KEY: "nvidia-l4"})]) == []
-
-
-def test_who_holds_them() -> None:
-    ours = pod("probe", 1)
-    ours["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "seatrial"}
-    found = list(free.held([pod("a", 1), pod("b", 4), ours, pod("c", 0)], "nvidia.com/gpu"))
-    assert free.by_whom(found) == "held by models/b (4), models/a (1), models/probe of a run of seatrial (1)"
-    assert free.by_whom(found, 1) == "held by models/b (4) and 2 more"
-    assert free.by_whom(None) == free.UNSEEN
-
-
-@pytest.mark.parametrize(
-    ("at_least", "nodes", "key", "line"),
-    [
-        (None, [node(), node("gpu-2")], "", ""),
-        (None, [], "gpu.absent/nvidia", "no node shows any sign of a GPU of NVIDIA"),
-        (0, [], "", ""),
-        (0, [node(cordoned=True)], "gpu.unschedulable/gpu-1", "the node gpu-1 is cordoned"),
-        (None, [node(), node("gpu-2", cordoned=True)], "gpu.unschedulable/gpu-2", "the node gpu-2 is cordoned"),
-        (2, [node(), node("gpu-2", cordoned=True)], "", ""),
-        (
-            4,
-            [node(), node("gpu-2", cordoned=True)],
-            "gpu.unschedulable/gpu-2",
-            "the node gpu-2 is cordoned; 2 of the expected 4 GPUs are left",
-        ),
-        (8, [node(), node("gpu-2")], "gpu.too_few/nvidia", "8 NVIDIA GPUs are expected, and the 2 nodes have 4"),
-        (
-            None,
-            [node(f"gpu-{number}", gpus={}) for number in range(3)],
-            "gpu.resource_absent/gpu-0",
-            "3 of 3 NVIDIA nodes: it offers no nvidia.com/gpu",
-        ),
-    ],
-)
-def test_what_is_expected(at_least: int | None, nodes: list[dict[str, Any]], key: str, line: str) -> None:
-    want = Want(NVIDIA, tolerations=TOLERATED, labels={KEY: ()}, at_least=at_least)
-    cause = Sight([node("cpu", gpus={}, labels={}), *nodes], []).trouble(want)
-    assert (cause.key if cause else "") == key
-    assert line in (cause.line if cause else "")
-
-
-def test_a_node_that_takes_no_pods_is_not_asked_what_it_offers() -> None:
-    sight = Sight([node(Ready="Unknown"), node("gpu-2", gpus={"nvidia.com/gpu": (2, 0)})], [])
-    want = Want(NVIDIA, tolerations=TOLERATED)
-    found = sight.trouble(want, OFFERS, apart=TAKES)
-    assert found
-    assert found.key == "gpu.allocatable_zero/gpu-2"
-    alone = Sight(sight.nodes[:1], []).trouble(want, OFFERS, apart=TAKES)
-    assert alone
-    assert alone.key == "gpu.not_ready/gpu-1"
-
-
-def test_many_nodes_are_told_in_few_lines() -> None:
-    pool = [node(f"a-{number}", gpus={}) for number in range(20)]
-    odd = [node(f"b-{number}", taints=({"key": f"t{number}", "effect": "NoSchedule"},)) for number in range(20)]
-    cause = Sight([*pool, *odd], []).trouble(Want(NVIDIA, tolerations=TOLERATED))
-    assert cause
-    assert len(cause.evidence) == LINES + 1
-    assert cause.evidence[0].startswith("20 nodes (a-0, a-1, a-10, …), nvidia-ampere-a10: offers no nvidia.com/gpu")
-    assert cause.evidence[-1] == f"and {21 - LINES} more kinds of nodes"
-
-
-def worker(count: int = 1, **more: Any) -> dict[str, Any]:
-    made = pod("worker", count, on="", nodeSelector=A10, tolerations=list(TOLERATED), **more)
-    return {**made, "status": {"phase": "Pending"}}
-
-
-CPU = node("cpu", gpus={}, labels={}, taints=())
-
-
-@pytest.mark.parametrize(
-    ("nodes", "pods", "key", "line"),
-    [
-        ([CPU], [], "gpu.absent/nvidia", "no node shows any sign"),
-        ([CPU, node(), node("gpu-2")], [pod("x", 2), pod("y", 2, "gpu-2")], "gpu.busy/nvidia.com/gpu", "models/x (2)"),
-        (
-            [CPU, node(labels={KEY: "nvidia-l4"}, cordoned=True), node("gpu-2", cordoned=True)],
-            [],
-            "gpu.unschedulable/gpu-2",
-            "no node can take it: the node gpu-2 is cordoned",
-        ),
-        ([CPU, node(gpus={"nvidia.com/gpu": (2, 0)})], [], "gpu.allocatable_zero/gpu-1", "can give none"),
-        ([node(), node("gpu-2", cordoned=True)], [pod("x", 2)], "gpu.busy/nvidia.com/gpu", "held by models/x (2)"),
-        ([node()], [], "", ""),
-    ],
-)
-def test_why_a_pod_is_pending(nodes: list[dict[str, Any]], pods: list[dict[str, Any]], key: str, line: str) -> None:
-    want = wanted_by(worker())
-    assert want
-    cause = explained(Sight(nodes, pods), want)
-    assert (cause.key if cause else "") == key
-    assert line in (cause.line if cause else "")
-
-
-def test_what_only_a_person_mends_ends_a_wait_at_once() -> None:
-    want = wanted_by(worker())
-    assert want
-    wrong = explained(Sight([node(labels={KEY: "nvidia-l4"})], []), want)
-    taken = explained(Sight([node()], [pod("x", 2)]), want)
-    assert wrong
-    assert taken
-    assert (wrong.settle, taken.settle) == (0.0, None)
-    assert absent(want).settle != math.inf
-
-
-def test_a_pod_that_has_to_do_with_no_gpu_is_not_explained() -> None:
-    assert (
-        wanted_by(pod("web", 0) | {"spec": {"containers": [{"name": "main"}], "nodeSelector": {"pool": "x"}}}) is None
+@both
+def test_nodes_and_operator_are_as_the_sources_leave_them(cluster: Cluster) -> None:
+    assert cluster.counts() == ("2", "2")
+    for node in cluster.nodes():
+        assert all(node["status"]["nodeInfo"].values())
+        assert {one["type"]: one["status"] for one in node["status"]["conditions"]}["Ready"] == "True"
+    (ready,) = [one for one in cluster.status()["conditions"] if one["type"] == "Ready"]
+    assert (ready["status"], ready["reason"]) == (
+        "True",
+        {"nvidia": "Reconciled", "amd": "OperatorReady"}[cluster.vendor],
     )
 
 
-def test_a_pod_without_a_gpu_on_gpu_nodes() -> None:
-    pull = {"metadata": {"name": "pull"}, "spec": {"containers": [{"name": "c"}], "nodeSelector": A10}}
-    want = wanted_by(pull)
-    assert want
-    cause = explained(Sight([node(gpus={})], []), want)
-    assert cause
-    assert cause.key == "gpu.taint_not_tolerated/gpu-1"
+def test_the_official_client_and_kubectl_read_them(cluster: Cluster) -> None:
+    from kubernetes import client, config
+
+    core = client.CoreV1Api(config.new_client_from_config(cluster.one.up["kubeconfig"]))
+    labels = {node.metadata.name: node.metadata.labels for node in core.list_node().items}
+    assert [PRODUCT_LABEL in labels[name] for name in ("gpu-1", "gpu-2", "sandbox-node")] == [True, True, False]
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not on PATH")
+    environment = os.environ | {"KUBECONFIG": cluster.one.up["kubeconfig"]}
+
+    def kubectl(*arguments: str) -> list[str]:
+        command = ["kubectl", "get", *arguments, "--no-headers"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True)
+        return [re.sub(r"\s+", " ", line) for line in done.stdout.splitlines()]
+
+    assert [line.split()[:2] for line in kubectl("nodes", "-L", PRODUCT_LABEL)][:2] == [
+        ["gpu-1", "Ready"],
+        ["gpu-2", "Ready"],
+    ]
+    assert kubectl("clusterpolicies.nvidia.com")[0].startswith("cluster-policy ready ")
+    sets = {line.split()[0]: line.split()[1:4] for line in kubectl("daemonsets", "-n", "gpu-operator")}
+    assert sets["nvidia-device-plugin-daemonset"] == ["2", "2", "2"]
+    assert sets["nvidia-mig-manager"] == ["0", "0", "0"]
 
 
-def test_users_rows() -> None:
-    patch = "{nvidia: {labels: {cloud.example/gpu: {values: 'nv-.*', type: true}}}, other: {resource: other.com/gpu}}"
-    table = vendors(patch, Path())
-    marked = node("x", gpus={}, labels={"cloud.example/gpu": "nv-1"})
-    assert [one.key for one in Sight([marked], []).vendors(table)] == ["nvidia"]
-    assert table["nvidia"].type_of(marked) == "nv-1"
-    assert table.of_resource("other.com/gpu") == table["other"]
-    assert Sight([marked], []).vendors() == []
+def test_a_pod_finds_the_gpus_that_it_asked_for(cluster: Cluster) -> None:
+    with (
+        cluster.pod("two", "sh", "-c", "nvidia-smi -L && sleep infinity", gpus=2) as two,
+        cluster.pod("one", "nvidia-smi", QUERY, "--format=csv,noheader,nounits") as one,
+    ):
+        assert ended(one) == ("Succeeded", 0)
+        assert re.fullmatch(r"0, NVIDIA A10, GPU-\S+, 570\.133\.20, 23028, 0, \[N/A\]\n", cluster.said("one"))
+        found = until(lambda: cluster.said("two") if two()["status"]["phase"] == "Running" else "")
+        assert re.fullmatch(r"(GPU \d: NVIDIA A10 \(UUID: GPU-\S+\)\n){2}", found)
+        assert two()["spec"]["nodeName"] != one()["spec"]["nodeName"]
+    with cluster.pod("without", "nvidia-smi", "-L", gpus=0) as without:
+        assert ended(without) == ("Failed", 128)
+        message = without()["status"]["containerStatuses"][0]["state"]["terminated"]["message"]
+        assert 'exec: "nvidia-smi": executable file not found in $PATH' in message
 
 
-@pytest.mark.parametrize(
-    ("given", "what"),
-    [
-        ("{nvidia: {label: {}}}", "knows no 'label' in nvidia"),
-        ("{intel: {}}", "says no resource for intel"),
-        ("{nvidia: {resources: '['}}", "has a row nvidia that cannot be read"),
-        ("{nvidia: {operators: [{name: x}]}}", "has a row nvidia that cannot be read"),
-        ("[1]", "is a list, not a mapping"),
-    ],
-)
-def test_a_table_that_is_none(given: str, what: str) -> None:
-    with pytest.raises(Malformed) as caught:
-        vendors(given, Path())
-    assert what in caught.value.what
+def test_gpus_that_there_are_not_are_not_given(cluster: Cluster) -> None:
+    preemption = "no new claims to deallocate, preemption: 0/3 nodes are available"
+    with cluster.pod("greedy", "true", gpus=3) as greedy:
+        # One node has no GPU, two have too few.
+        assert unscheduled(greedy).startswith(f"0/3 nodes are available: 3 Insufficient nvidia.com/gpu. {preemption}")
+    with cluster.pod("choosy", "true", nodeSelector={PRODUCT_LABEL: "nvidia-tesla-t4"}) as choosy:
+        text = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector. "
+        assert unscheduled(choosy).startswith(text + preemption)
+    with cluster.pod("shy", "true", tolerations=[]) as shy:
+        text = "0/3 nodes are available: 1 Insufficient nvidia.com/gpu, 2 node(s) had untolerated taint(s). "
+        assert unscheduled(shy).startswith(text + preemption)
+
+
+@both
+def test_a_driver_that_is_gone_shows_in_the_operands_and_in_the_tools(cluster: Cluster) -> None:
+    commands = {
+        "nvidia": ("nvidia-smi", "-L"),
+        "amd": ("sh", "-c", "amd-smi list --json || rocm-smi --showproductname --json"),
+    }
+    with cluster.broken("gpu-driver-missing"):
+        assert cluster.counts() == ("2", "2")
+        with cluster.pod("look", *commands[cluster.vendor]) as look:
+            assert ended(look) == {"nvidia": ("Failed", 9), "amd": ("Succeeded", 0)}[cluster.vendor]
+            said = {"nvidia": "couldn't communicate with the NVIDIA driver", "amd": "ERROR: Driver not initialized"}
+            assert said[cluster.vendor] in cluster.said("look")
+        conditions = {one["type"]: one for one in cluster.status()["conditions"]}
+        if cluster.vendor == "nvidia":
+            assert (cluster.status()["state"], conditions["Error"]["reason"]) == ("notReady", "OperandNotReady")
+        else:  # whose controller does not look
+            assert conditions["Ready"]["status"] == "True"
+            assert cluster.status()["metricsExporter"]["availableNumber"] == 0
+    assert cluster.counts() == ("2", "2")
+
+
+@both
+def test_what_a_kubelet_does_with_pods_that_no_scheduler_sent(cluster: Cluster) -> None:
+    with cluster.broken("gpus-not-allocatable"):
+        assert cluster.counts() == ("2", "0")
+        with cluster.pod("pinned", "true", nodeName="gpu-1") as pinned:
+            status = until(lambda: (now := pinned()["status"]).get("phase") == "Failed" and now)
+            assert status["reason"] == "UnexpectedAdmissionError"
+            text = "no healthy devices present; cannot allocate unhealthy devices"
+            assert f"{text} {cluster.resource}, which is unexpected" in status["message"]
+    with cluster.pod("greedy", "true", gpus=3, nodeName="gpu-1") as greedy:
+        status = until(lambda: (now := greedy()["status"]).get("phase") == "Failed" and now)
+        assert "Requested: 3, Available: 2" in status["message"]
+
+
+NODE = {
+    "gpu-driver-gone-at-boot": ("0", "0"),
+    "gpu-plugin-unregistered": (None, None),
+    "gpu-label-missing": ("2", "0"),
+    "gpu-label-wrong": ("2", "2"),
+    "gpu-template-label-missing": ("2", "2"),
+    "gpu-node-tainted": ("2", "2"),
+    "gpu-node-cordoned": ("2", "2"),
+    "gpu-node-not-ready": ("2", "2"),
+    "gpus-in-use": ("2", "2"),
+}
+"""By fault what every node says of its GPUs."""
+REFUSALS = {
+    "gpu-driver-gone-at-boot": "3 Insufficient {}.",
+    "gpu-plugin-unregistered": "3 Insufficient {}.",
+    "gpu-label-missing": "3 Insufficient {}.",
+    "gpu-node-tainted": "1 Insufficient {}, 2 node(s) had untolerated taint(s).",
+    "gpu-node-cordoned": "1 Insufficient {}, 2 node(s) were unschedulable.",
+    "gpu-node-not-ready": "1 Insufficient {}, 2 node(s) had untolerated taint(s).",
+    "gpus-in-use": "3 Insufficient {}.",
+}
+"""By fault what the scheduler says to a pod that asks for a GPU; those of labels take it."""
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("fault", NODE)
+@pytest.mark.parametrize("cluster", ["nvidia", "amd"], indirect=True)
+def test_a_fault_and_its_end(cluster: Cluster, fault: str) -> None:
+    before = [(node["metadata"]["labels"], node["spec"]) for node in cluster.nodes()]
+    with cluster.broken(fault):
+        assert cluster.counts() == NODE[fault]
+        with cluster.pod("look", "true") as look:
+            if fault in REFUSALS:
+                assert f"0/3 nodes are available: {REFUSALS[fault].format(cluster.resource)}" in unscheduled(look)
+            else:
+                assert ended(look) == ("Succeeded", 0)
+        if fault == "gpu-plugin-unregistered":
+            with cluster.pod("pinned", "sh", "-c", "env", nodeName="gpu-1") as pinned:
+                assert ended(pinned) == ("Succeeded", 0)  # a resource that the kubelet does not know is left out
+                assert "SANDBOX_DEVICES" not in cluster.said("pinned")
+    until(lambda: [(node["metadata"]["labels"], node["spec"]) for node in cluster.nodes()] == before)
+    assert cluster.counts() == ("2", "2")
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("cluster", ["nvidia", "amd"], indirect=True)
+def test_a_pool_brings_nodes_when_a_pod_waits(cluster: Cluster) -> None:
+    pool, one = all_faults()["gpu-pool-from-zero"], handle.load(cluster.one.up["name"])
+    asyncio.run(pool.break_(one))
+    assert cluster.nodes() == []
+    with cluster.pod("look", "true", tolerations=[{"operator": "Exists"}]) as look:
+        assert unscheduled(look).startswith(f"0/1 nodes are available: 1 Insufficient {cluster.resource}.")
+        asyncio.run(pool.heal(one))
+        assert ended(look) == ("Succeeded", 0)
+        events = cluster.get(f"/api/v1/namespaces/{cluster.namespace}/events")["items"]
+    told = [json.dumps(event) for event in events if event["reason"] == "TriggeredScaleUp"]
+    assert any('"look"' in text and "gpu-pool 0->1" in text for text in told)
+
+
+def test_faults_want_gpu_nodes(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.json").write_text(json.dumps({"directory": str(tmp_path)}))
+    with pytest.raises(FaultError, match="no GPU nodes"):
+        asyncio.run(all_faults()["gpu-driver-missing"].break_(handle.read(tmp_path)))

@@ -18,12 +18,21 @@ CAPACITY = {"cpu": "96", "memory": "768Gi", "ephemeral-storage": "1000Gi", "pods
 MODEL = {"amd": ("AMD Instinct MI300X", "0x74a1")}  # of a whole device
 
 
+# What Node Feature Discovery says of any node.
+DISCOVERED = {
+    "feature.node.kubernetes.io/system-os_release.ID": "ubuntu",
+    "feature.node.kubernetes.io/system-os_release.VERSION_ID": "22.04",
+    "feature.node.kubernetes.io/kernel-version.major": "6",
+}
+
+
 @dataclass(frozen=True)
 class GpuNode:
     """What its kubelet registers, and `machine`: what its pods' programs find it to be."""
 
     name: str
     labels: Mapping[str, str]
+    signs: frozenset[str]  # those of them that are there because of its GPUs
     taints: tuple[Mapping[str, str], ...]
     conditions: Mapping[str, tuple[str, str, str]]  # of health agents: status, reason, message
     machine: Mapping[str, Any]
@@ -44,15 +53,12 @@ def nodes(vendor: str, cloud: str) -> list[GpuNode]:
     if not vendor:
         return []
     row, here = vendor_row(vendor), cloud_row(vendor, cloud)
-    labels = {
-        "node.kubernetes.io/instance-type": row["instance_type"][cloud],
-        **row["labels"],
-        **here.get("labels", {}),
-        PRODUCT_LABEL: row["type"],
-    }
+    signs = {**row["labels"], **here.get("labels", {}), PRODUCT_LABEL: row["type"]}
+    labels = {"node.kubernetes.io/instance-type": row["instance_type"][cloud], **DISCOVERED, **signs}
     conditions = {kind: (said[0], said[1], said[2]) for kind, said in here.get("conditions", {}).items()}
     return [
-        GpuNode(name, labels, tuple(here["taints"]), conditions, machine(name, vendor, row, here)) for name in NAMES
+        GpuNode(name, labels, frozenset(signs), tuple(here["taints"]), conditions, machine(name, vendor, row, here))
+        for name in NAMES
     ]
 
 

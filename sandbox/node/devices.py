@@ -2,8 +2,9 @@
 
 A plug-in registers by a file in the machine's folder ``plugins``: ``{"resource": "nvidia.com/gpu", "pid": 7, "devices":
 {"<id>": true}, "environment": {"NAME": "{devices}"}, "path": "<folder of programs>"}``; true: healthy. It is
-registered for as long as the file is there and the process lives. What was registered once stays known in the folder
-``checkpoint``, as a kubelet keeps it: its devices count as unhealthy until the plug-in comes back.
+registered for as long as the file is there and the process lives. Devices of one that has gone count as unhealthy. The
+folder ``checkpoint`` has a file for every resource that was ever registered: after a kubelet's restart it has none of
+them until the plug-in comes back, but is not forgotten.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -31,37 +31,31 @@ class Devices:
         self._plugins, self._checkpoint = machine / "plugins", machine / "checkpoint"
         for folder in (self._plugins, self._checkpoint):
             folder.mkdir(parents=True, exist_ok=True)
-        self._held: dict[str, dict[str, str]] = {}  # uid of the pod -> device -> resource
+        self._known: dict[str, int] = {path.read_text(): 0 for path in self._checkpoint.iterdir()}
+        self._held: dict[str, set[str]] = {}  # by the pod's uid
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """By resource how many devices there are, and how many of them are healthy."""
-        registered = {path.name: found for path in self._plugins.glob("*.json") if (found := _registration(path))}
-        for name, found in registered.items():
-            known = self._checkpoint / name
-            if not known.exists() or json.loads(known.read_text()) != found:
-                known.write_text(json.dumps(found))
-        counted = {}
-        for path in self._checkpoint.glob("*.json"):
-            kept = json.loads(path.read_text())
-            now = registered.get(path.name, {"devices": {}})["devices"]
-            counted[kept["resource"]] = (len(kept["devices"]), sum(map(bool, now.values())))
-        return counted
+        healthy = dict.fromkeys(self._known, 0)
+        for name, found in self._registered().items():
+            if name not in self._known:
+                (self._checkpoint / name.replace("/", "_")).write_text(name)
+            self._known[name] = len(found["devices"])
+            healthy[name] = sum(found["devices"].values())
+        return {name: (count, healthy[name]) for name, count in self._known.items()}
 
     def allocate(self, uid: str, containers: list[Object]) -> dict[str, dict[str, str]]:
         """By container what its environment gets for the devices it asks for. AdmissionError.
 
         A resource that never was registered is taken for nothing, as a kubelet does.
         """
-        plugins = [found for path in self._plugins.glob("*.json") if (found := _registration(path))]
-        known = {json.loads(path.read_text())["resource"] for path in self._checkpoint.glob("*.json")}
+        registered = self._registered()
         variables: dict[str, dict[str, str]] = {}
         for container in containers:
             limits = (container.get("resources") or {}).get("limits") or {}
-            for resource in known & limits.keys():
-                gone: dict[str, Any] = {"devices": {}}
-                plugin = next((one for one in plugins if one["resource"] == resource), gone)
-                taken = self._take(uid, resource, int(Fraction(str(limits[resource]))), plugin["devices"])
-                if taken:
+            for resource in self._known.keys() & limits.keys():
+                plugin = registered.get(resource, {"devices": {}})
+                if taken := self._take(uid, resource, int(limits[resource]), plugin["devices"]):
                     variables[container["name"]] = _environment(plugin, taken)
         return variables
 
@@ -85,8 +79,13 @@ class Devices:
                 f"Allocate failed due to requested number of devices unavailable for {resource}. "
                 f"Requested: {count}, Available: {len(free)}, which is unexpected"
             )
-        self._held.setdefault(uid, {}).update(dict.fromkeys(free[:count], resource))
+        self._held.setdefault(uid, set()).update(free[:count])
         return free[:count]
+
+    def _registered(self) -> dict[str, dict[str, Any]]:
+        """By resource what its plug-in said, where it still runs."""
+        found = filter(None, map(_registration, self._plugins.glob("*.json")))
+        return {one["resource"]: one for one in found}
 
 
 def _environment(plugin: Mapping[str, Any], devices: list[str]) -> dict[str, str]:

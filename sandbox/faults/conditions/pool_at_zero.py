@@ -10,16 +10,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.client import Client
-from sandbox.faults.no_node_fits import set_taints
+from sandbox.faults.no_node_fits import taint_nodes
 from sandbox.handle import Sandbox
 
 TAINT = {"key": "pool", "value": "at-zero", "effect": "NoSchedule"}
 SECONDS = 40.0  # until a node is there
 AUTOSCALER = "cluster-autoscaler"
+MESSAGE = "pod triggered scale-up: [{eks-cpu-pool 0->1 (max: 3)}]"
 
 
 async def break_(sandbox: Sandbox) -> None:
-    await set_taints(sandbox, [TAINT])
+    await taint_nodes(sandbox, TAINT, there=True)
 
 
 async def heal(sandbox: Sandbox) -> None:
@@ -32,10 +33,10 @@ async def heal(sandbox: Sandbox) -> None:
                     told.add(pod["metadata"]["uid"])
                     await client.create(f"/api/v1/namespaces/{pod['metadata']['namespace']}/events", event(pod))
             await asyncio.sleep(0.2)
-    await set_taints(sandbox, [])
+    await taint_nodes(sandbox, TAINT, there=False)
 
 
-def event(pod: dict[str, Any]) -> dict[str, Any]:
+def event(pod: dict[str, Any], message: str = MESSAGE) -> dict[str, Any]:
     """What the autoscaler writes at a pod for which it has asked for a node."""
     named, now = pod["metadata"], datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
@@ -49,7 +50,7 @@ def event(pod: dict[str, Any]) -> dict[str, Any]:
         },
         "type": "Normal",
         "reason": "TriggeredScaleUp",
-        "message": "pod triggered scale-up: [{eks-cpu-pool 0->1 (max: 3)}]",
+        "message": message,
         "source": {"component": AUTOSCALER},
         "reportingComponent": AUTOSCALER,
         "firstTimestamp": now,

@@ -18,7 +18,6 @@ NVIDIA = ("pci-10de.present", "pci-0302_10de.present", "pci-0300_10de.present")
 READY = {
     "Reconciled": "ClusterPolicy is ready as all resources have been successfully reconciled",
     "NoGPUNodes": "No GPU node found, watching for new nodes to join the cluster.",
-    "NFDLabelsMissing": "No NFD labels found, watching for new nodes to join the cluster.",
 }
 
 
@@ -114,12 +113,7 @@ def nvidia(short: list[str], nodes: dict[str, Object]) -> Object:
             _condition("Error", "True", "OperandNotReady", text),
         ]
         return {"namespace": "gpu-operator", "state": "notReady", "conditions": conditions}
-    if not any(label.startswith(DISCOVERED) for label in labels):
-        reason = "NFDLabelsMissing"
-    elif not any(f"{DISCOVERED}{name}" in labels for name in NVIDIA):
-        reason = "NoGPUNodes"
-    else:
-        reason = "Reconciled"
+    reason = "Reconciled" if any(f"{DISCOVERED}{name}" in labels for name in NVIDIA) else "NoGPUNodes"
     conditions = [
         _condition("Ready", "True", reason, READY[reason]),
         _condition("Error", "False", "Ready", ""),

@@ -1,0 +1,20 @@
+"""The GPU nodes have their cloud's and their vendor's labels, and lack the one that the product's templates choose by.
+
+Sign: the nodes' labels.
+"""
+
+from sandbox.faults.acts import gpus
+from sandbox.faults.acts.public import public
+from sandbox.gpu.table import PRODUCT_LABEL
+from sandbox.handle import Sandbox
+
+
+async def break_(sandbox: Sandbox) -> None:
+    await gpus.patch(
+        sandbox, "gpu-template-label-missing", lambda node: {"metadata": {"labels": {PRODUCT_LABEL: None}}}
+    )
+    public(sandbox, "gpu-template-label-missing", "node/gpu-1", f"no label {PRODUCT_LABEL}")
+
+
+async def heal(sandbox: Sandbox) -> None:
+    await gpus.patch_back(sandbox, "gpu-template-label-missing")
