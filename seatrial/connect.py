@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import cache
+from pathlib import Path
 
 from seatrial.kube import Kube, NotFound
+from seatrial.kube_auth import Credentials
 from seatrial.record import Record
 from seatrial.resources import NAMESPACES
 from seatrial.settings import Settings
@@ -21,15 +24,18 @@ def target(trial: Trial) -> Target:
 
 def kube(settings: Settings, target: Target, record: Record) -> Kube:
     """The client of the target's API server; asks it nothing yet. `BadSettings` if its credentials cannot be read."""
-    return Kube.connect(
-        target.kubeconfig,
-        target.context or None,
+    return Kube(
+        _credentials(target.kubeconfig, target.context or None, settings.ca_bundle, target.by),
         record=record,
-        source=target.by,
-        ca_bundle=settings.ca_bundle,
         timeout=10 * max(1.0, settings.timeout_factor),
         read_only=settings.read_only,
     )
+
+
+@cache
+def _credentials(kubeconfig: str | None, context: str | None, ca_bundle: Path | None, source: str) -> Credentials:
+    """Read once for all clients of a process, which read them anew when the API server takes them no longer."""
+    return Credentials(kubeconfig, context, ca_bundle=ca_bundle, source=source)
 
 
 def check_namespace(client: Kube, settings: Settings) -> None:

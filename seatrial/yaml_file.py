@@ -9,11 +9,14 @@ import yaml
 
 from seatrial.verdict import BadSettings
 
+_QUICK = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Where PyYAML came with its C part."""
+
 
 def mapping(path: Path, source: str) -> dict[str, Any]:
     """The mapping that the file holds, empty for an empty file; `BadSettings` says what is wrong, and where."""
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = _parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         line = f"{path} cannot be read: {error.strerror}"
         raise BadSettings(line, source=source, do="name a file that this user can read") from None
@@ -26,6 +29,14 @@ def mapping(path: Path, source: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadSettings(f"{path} holds no mapping", source=source, do="write it as 'name: value' lines")
     return found
+
+
+def _parsed(text: str) -> Any:
+    """Quickly; what is wrong, and where, the slow loader says better."""
+    try:
+        return yaml.load(text, Loader=_QUICK)
+    except yaml.YAMLError:
+        return yaml.safe_load(text)
 
 
 def _where(error: Exception) -> str:

@@ -153,7 +153,7 @@ def test_a_forced_deletion_does_not_wait(tmp_path):
 def test_an_image_that_is_not_there(tmp_path):
     async def test(cluster):
         image = "registry.local/app:2"
-        await cluster.run("web", "true", image=image)
+        await cluster.run("web", "sleep", "60", image=image)
         status = await cluster.waiting("web", "ErrImagePull")
         text = (
             f'rpc error: code = NotFound desc = failed to pull and unpack image "{image}": failed to resolve reference '

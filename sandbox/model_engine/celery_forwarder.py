@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import logging
 import os
@@ -15,8 +14,7 @@ from celery import Task, states
 from celery.signals import after_setup_logger, after_setup_task_logger
 
 from sandbox import clock
-from sandbox.model_engine import config, task_queue
-from sandbox.model_engine.http_forwarder import USER_PORT, wait_for_worker
+from sandbox.model_engine import config, task_queue, user_service
 from sandbox.model_engine.loggers import JsonFormatter, make_logger
 
 BROKERS = {
@@ -79,13 +77,13 @@ def main(options: argparse.Namespace) -> None:
     """Work, once the worker serves."""
     os.environ["AWS_CONFIG_FILE"] = str(config.mounted(os.environ["AWS_CONFIG_FILE"]))
     settings = dict(setting.split("=", 1) for setting in options.set)
-    user = f"localhost:{USER_PORT}"
+    user = f"localhost:{user_service.PORT}"
     predict = f"http://{user}{settings['forwarder.async.predict_route']}"
     health = f"http://{user}{settings['forwarder.async.healthcheck_route']}"
     for line in (f"Forwarding to user-defined service at: {user}", f"Prediction endpoint:  {predict}"):
         forward_logger.info(line)
     forward_logger.info(f"Healthcheck endpoint: {health}")
-    asyncio.run(wait_for_worker(health))
+    user_service.await_ready(health, forward_logger)
     broker = BROKERS[options.broker_type]
     app = task_queue.celery_app(broker, options.backend_protocol, queue_url=options.sqs_url)
 

@@ -14,30 +14,12 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from sandbox import clock
-from sandbox.model_engine import sse
+from sandbox.model_engine import sse, user_service
 from sandbox.model_engine.loggers import make_logger
 from sandbox.model_engine.requests import EndpointPredictV1Request
 
-USER_PORT = 5005
-RETRY = 1.0  # seconds
-
 http_logger = make_logger("http_forwarder")
 logger = make_logger("model_engine_server.inference.forwarding.forwarding")
-
-
-async def wait_for_worker(url: str) -> None:
-    """Return once `url` answers 200: the forwarder does not listen before."""
-    async with aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(url) as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            logger.info(f"Waiting for user-defined service to be ready at {url}...")
-            await clock.sleep(RETRY)
 
 
 async def forward(url: str, args: Any) -> JSONResponse:
@@ -90,13 +72,13 @@ def application(settings: Mapping[str, str]) -> FastAPI:
                 raise KeyError("sync")
             if request.args is None or not request.args.root:
                 raise ValueError("Request has no args")
-            return await forward(f"http://localhost:{USER_PORT}{predict_route}", request.args.root)
+            return await forward(f"http://localhost:{user_service.PORT}{predict_route}", request.args.root)
         except Exception:
             http_logger.error(f"Failed to decode payload from: {request}")
             raise
 
     async def streamed(route: str, args: Any) -> StreamingResponse:
-        events = follow(f"http://localhost:{USER_PORT}{route}", args)
+        events = follow(f"http://localhost:{user_service.PORT}{route}", args)
         source = followed(await anext(events), events)
         return StreamingResponse(source, headers=sse.HEADERS, media_type=sse.CONTENT_TYPE)
 
@@ -110,7 +92,7 @@ def application(settings: Mapping[str, str]) -> FastAPI:
         route, args = http.url.path, request.args.root
         if args.get("stream"):
             return await streamed(route, args)
-        return await forward(f"http://localhost:{USER_PORT}{route}", args)
+        return await forward(f"http://localhost:{user_service.PORT}{route}", args)
 
     for path in ("/healthz", "/readyz"):
         app.add_api_route(path, healthcheck, methods=["GET"])
@@ -126,9 +108,9 @@ def application(settings: Mapping[str, str]) -> FastAPI:
 async def main(options: argparse.Namespace) -> None:
     """Serve, once the worker does."""
     settings = dict(setting.split("=", 1) for setting in options.set)
-    worker = f"localhost:{USER_PORT}"
+    worker = f"localhost:{user_service.PORT}"
     logger.info(f"Forwarding to user-defined service at: {worker}")
-    await wait_for_worker(f"http://{worker}{settings['forwarder.sync.healthcheck_route']}")
+    user_service.await_ready(f"http://{worker}{settings['forwarder.sync.healthcheck_route']}", logger)
     app = application(settings)
     await uvicorn.Server(uvicorn.Config(app, host="0.0.0.0", port=options.port)).serve()
 

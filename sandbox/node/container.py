@@ -148,7 +148,7 @@ class Container:
         self._id = f"containerd://{secrets.token_hex(32)}"
         self.event("Normal", "Created", "Container created")
         try:
-            self._process = await Process.start(
+            self._process = Process.start(
                 self._command.argv,
                 env=self._variables,
                 cwd=self.pod.root,
@@ -160,9 +160,6 @@ class Container:
             self.event("Warning", "Failed", f"Error: {text}")
             self._terminated(128, "StartError", text)
             return False
-        except asyncio.CancelledError:
-            self.log.close()
-            raise
         return True
 
     async def _configure(self, image: Image) -> None:
@@ -292,9 +289,8 @@ class Container:
         """Run a command beside the container's program; None when it ends with 0, else what it wrote."""
         written = bytearray()
         argv = command.in_container(tokens, self.pod.root)
-        start = Process.start(argv, env=self._variables, cwd=self.pod.root, sink=written.extend)
         try:
-            process = await start
+            process = Process.start(argv, env=self._variables, cwd=self.pod.root, sink=written.extend)
         except StartError as error:
             return EXEC_FAILED.format(error)
         try:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-PID1 = Path(__file__).with_name("pid1.py")
+PR_SET_PDEATHSIG = 1
+PRCTL = ctypes.CDLL(None).prctl
 
 
 class StartError(Exception):
@@ -32,39 +33,33 @@ class Process:
         self._loop.add_reader(output, self._read)
 
     @classmethod
-    async def start(
-        cls, argv: list[str], *, env: Mapping[str, str], cwd: Path, sink: Callable[[bytes], None]
-    ) -> Process:
+    def start(cls, argv: list[str], *, env: Mapping[str, str], cwd: Path, sink: Callable[[bytes], None]) -> Process:
         """Start `argv`; stdout and stderr go to `sink` as they come. Returns once it runs; raises `StartError`."""
+        kubelet = os.getpid()
+
+        def tie() -> None:  # between fork and exec; this process has no other threads, which could hold a lock
+            PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != kubelet:  # it died before the line above
+                os._exit(128 + signal.SIGKILL)
+
         output, output_end = os.pipe()
-        error, error_end = os.pipe()
         try:
             popen = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(PID1), str(os.getpid()), str(error_end), *argv],
+                argv,
                 stdin=subprocess.DEVNULL,
                 stdout=output_end,
                 stderr=output_end,
                 env=env,
                 cwd=cwd,
-                pass_fds=(error_end,),
                 start_new_session=True,
+                preexec_fn=tie,
             )
+        except OSError as error:
+            os.close(output)
+            raise StartError(f'exec: "{argv[0]}": {_reason(argv[0], error)}') from error
         finally:
             os.close(output_end)
-            os.close(error_end)
-        process = cls(popen, output, sink)
-        try:
-            text = await _read_to_end(error)
-        except asyncio.CancelledError:
-            process.kill()
-            await asyncio.wait({process.exited})
-            raise
-        finally:
-            os.close(error)
-        if text:
-            await process.exited
-            raise StartError(text)
-        return process
+        return cls(popen, output, sink)
 
     def terminate(self, *, init: bool) -> None:
         """SIGTERM as a container's process 1 has it: an init hands it on to the program and all of its group; a program
@@ -117,19 +112,8 @@ class Process:
         self.exited.set_result(code if code >= 0 else 128 - code)
 
 
-async def _read_to_end(fd: int) -> str:
-    """Everything from a pipe until its writers have closed it."""
-    loop = asyncio.get_running_loop()
-    text = bytearray()
-    os.set_blocking(fd, False)
-    while True:
-        readable = asyncio.Event()
-        loop.add_reader(fd, readable.set)
-        try:
-            await readable.wait()
-        finally:
-            loop.remove_reader(fd)
-        data = os.read(fd, 1 << 16)
-        if not data:
-            return text.decode()
-        text += data
+def _reason(program: str, error: OSError) -> str:
+    """In runc's words."""
+    if isinstance(error, FileNotFoundError):
+        return f"stat {program}: no such file or directory" if "/" in program else "executable file not found in $PATH"
+    return (error.strerror or "").lower()
