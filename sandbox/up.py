@@ -101,6 +101,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         redis_broker=meaning.redis_broker,
         patched=meaning.patched,
         vendor=meaning.vendor,
+        gpu_tolerations=table.tolerations(gpu_nodes),
         gateways=options.gateways,
         database_url=postgres.url,
         redis_url=redis.url,

@@ -49,8 +49,15 @@ def test_a_virtual_machine_has_virtual_functions() -> None:
     }
 
 
+def test_the_admin_tolerates_what_no_chart_knows() -> None:
+    told = {cloud: table.tolerations(table.nodes("nvidia", cloud)) for cloud in CLOUDS}
+    assert [cloud for cloud, tolerations in told.items() if tolerations] == ["azure"]
+    assert told["azure"] == ({"key": "sku", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"},)
+
+
 def test_without_a_vendor_there_is_no_gpu_node() -> None:
     assert table.nodes("", "aws") == []
+    assert table.tolerations([]) == ()
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,12 @@ def nodes(vendor: str, cloud: str) -> list[GpuNode]:
     ]
 
 
+def tolerations(gpu_nodes: list[GpuNode]) -> tuple[dict[str, str], ...]:
+    """What the admin lets workloads tolerate beside the taint by a vendor's resource, which everybody's charts know."""
+    taints = [dict(taint) for taint in (gpu_nodes[0].taints if gpu_nodes else ()) if not taint["key"].endswith("/gpu")]
+    return tuple({"operator": "Equal", **taint} for taint in taints)
+
+
 def tools(vendor: str) -> str:
     """The folder of what images of this vendor's world have for looking at GPUs; NVIDIA's tools come from the node."""
     return str(BIN / ("amd" if vendor == "amd" else "none"))

@@ -120,6 +120,9 @@ class Values:
     redis_broker: bool = False
     patched: bool = False
     vendor: str = ""  # of the nodes' GPUs
+    gpu_tolerations: tuple[
+        Object, ...
+    ] = ()  # gpuTolerations: where the nodes' taint is not the one that the chart knows
     gateways: int = 1
     num_shards: int = 1  # of the Celery autoscaler
     client_secret: str = "sandbox"  # of the application that the documented contract logs in to Azure as
@@ -225,8 +228,12 @@ def substitutions(values: Values) -> dict[str, str]:
         # GCP is taken to have no other broker.
         "celery_broker_type_redis": "celery_broker_type_redis: true" if broker == "redis" else "",
         "celery_forwarder_options": FORWARDER_OPTIONS.get(broker, ""),
-        "image_cache_devices": json.dumps(image_cache_devices()),
+        "image_cache_devices": json.dumps(image_cache_devices(values.gpu_tolerations)),
         "gpu_resource": values.gpu_resource,
+        "gpu_tolerations": json.dumps(values.gpu_tolerations),
+        "all_gpu_tolerations": json.dumps(
+            [{"key": values.gpu_resource, "operator": "Exists", "effect": "NoSchedule"}, *values.gpu_tolerations]
+        ),
     }
     if values.patched and values.cloud == "gcp":
         words["celery_forwarder_options"] = "- --backend-protocol\n- redis"
@@ -262,7 +269,7 @@ def substitutions(values: Values) -> dict[str, str]:
         "gpu_request": f"{values.gpu_resource}: ${{GPUS}}, ",
     }
     words["deployment_streaming_gpu"] = json.dumps(endpoint_deployment("streaming", words | gpus))
-    for device in image_cache_devices():
+    for device in image_cache_devices(values.gpu_tolerations):
         own = {name: json.dumps(device[key]) for name, key in DEVICE_WORDS.items()}
         words[f"image_cache_{device['name']}"] = json.dumps(render("image_cache.yaml", words | own))
     return words
@@ -274,10 +281,10 @@ def role_annotations(cloud: str, role: str) -> dict[str, str]:
     return {annotation: value.format(role=role)} if annotation else {}
 
 
-def image_cache_devices() -> list[dict[str, Any]]:
-    """``imageCache.devices`` of the values."""
+def image_cache_devices(more: tuple[Object, ...]) -> list[Object]:
+    """``imageCache.devices`` of the values; `more`: tolerations beside the usual."""
     return [
-        {"name": name, "nodeSelector": selector, "tolerations": [] if name == "cpu" else GPU_TOLERATIONS}
+        {"name": name, "nodeSelector": selector, "tolerations": [] if name == "cpu" else [*GPU_TOLERATIONS, *more]}
         for name, selector in IMAGE_CACHES.items()
     ]
 
