@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from seatrial import payloads
 from seatrial.kube import Kube, NotFound
-from seatrial.payloads import ROOT
 from seatrial.probe import NONCE, TIMEOUT, Place, missing_secret
 from seatrial.resources import SECRETS
 from seatrial.secret import Secret
@@ -53,8 +53,7 @@ class LocalProber:
                 env.setdefault(name, str(one.get("value") or ""))
             elif name in wanted and name not in env:
                 env[name] = self._read(place, one["valueFrom"]).reveal()
-        source = (ROOT / "probe" / f"{program}.py").read_text(encoding="utf-8")
-        command = [sys.executable, "-c", source, *(json.dumps(one) for one in args)]
+        command = [sys.executable, "-c", payloads.program(program), *(json.dumps(one) for one in args)]
         out = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # the probe closes it
         process = subprocess.Popen(command, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         return LocalProbe(self.trial, what, nonce, process, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -19,6 +20,7 @@ Overlays = Mapping[str, Mapping[str, Any]]
 """A merge patch for each payload path, from the setting of that name."""
 MARKS = ("name", "namespace", "seatrial_run", "seatrial_expires")
 MANAGED_BY = "app.kubernetes.io/managed-by"
+_SHARED = re.compile(r"^from common import .*$", re.MULTILINE)
 NONE: Overlays = MappingProxyType({})
 
 
@@ -29,6 +31,13 @@ def payload(path: str, overlays: Overlays = NONE, /, **values: str) -> Any:
     """
     raw = json.loads((ROOT / f"{path}.json").read_text(encoding="utf-8"))
     return overlaid(path, _filled(raw, values), overlays)
+
+
+def program(name: str) -> str:
+    """The text of the program ``payloads/probe/<name>.py``, for ``python -c``: what programs share stands in it."""
+    folder = ROOT / "probe"
+    shared = (folder / "common.py").read_text(encoding="utf-8")
+    return _SHARED.sub(lambda _: shared, (folder / f"{name}.py").read_text(encoding="utf-8"))
 
 
 def overlaid(path: str, made: Any, overlays: Overlays) -> Any:

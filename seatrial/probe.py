@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seatrial import ours
+from seatrial import ours, payloads
 from seatrial.adoption import refuse_adopted
 from seatrial.health import pod_trouble
 from seatrial.kube import ApiError, Forbidden, Kube, NotFound, Object
-from seatrial.payloads import ROOT, overlaid, payload
+from seatrial.payloads import overlaid, payload
 from seatrial.resources import PODS, SECRETS
 from seatrial.secret import Secret
 from seatrial.trial import Trial
@@ -105,8 +105,7 @@ class Prober:
         ours_to_pull = image is None and settings.probe_image is not None
         image = image or settings.probe_image or place.image
         if command is None:
-            source = (ROOT / "probe" / f"{program}.py").read_text(encoding="utf-8")
-            command = ("python", "-c", source, *(json.dumps(one) for one in args))
+            command = ("python", "-c", payloads.program(program), *(json.dumps(one) for one in args))
         name = self._name(what)
         kept = self._secret(name, place, secrets or {})
         env: list[Object] = [{"name": NONCE, "value": nonce}]

@@ -4,12 +4,12 @@ The code is the sqlstate; what lies before PostgreSQL has words: refused, dns, t
 """
 
 import asyncio
-import json
 import os
 import socket
 import ssl
-import sys
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from common import connected, tell
 
 SECONDS = 10
 IN_WORDS = (
@@ -65,16 +65,10 @@ def main(ask):
         return dict(ok=False, code=code, at=at, said=str(said)[:300], database=database)
 
     database = unquote(url.path.strip("/")) or unquote(url.username or "")
-    try:
-        socket.create_connection((host, port), timeout=SECONDS).close()
-    except socket.gaierror as error:
-        return fail("dns", error)
-    except socket.timeout as error:
-        return fail("timeout", error)
-    except ConnectionRefusedError as error:
-        return fail("refused", error)
-    except OSError as error:
-        return fail("unreachable", error)
+    plain, code, said = connected(host, port, SECONDS)
+    if plain is None:
+        return fail(code, said)
+    plain.close()
 
     if asyncpg is None:
         import psycopg
@@ -113,4 +107,4 @@ def main(ask):
     return dict(ok=found == 1, at=at, database=database, answer=found, code="" if found == 1 else "answer")
 
 
-print(json.dumps({"nonce": os.environ.get("SEATRIAL_NONCE", ""), **main(json.loads(sys.argv[1]))}), flush=True)
+tell(main)

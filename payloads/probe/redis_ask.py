@@ -5,13 +5,12 @@ Argument: {"url" or "env" or "yaml_env" with "keys": where the address is; "host
 The first command that is refused ends it; its code is the first word of the raw error reply.
 """
 
-import json
 import os
 import socket
 import ssl
-import sys
-import time
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from common import connected, tell
 
 SECONDS = 5
 
@@ -71,16 +70,9 @@ def main(ask):
     def fail(code, said, step=""):
         return dict(ok=False, code=code, at=at, said=str(said)[:300], step=step)
 
-    try:
-        plain = socket.create_connection((host, port), timeout=SECONDS)
-    except socket.gaierror as error:
-        return fail("dns", error)
-    except socket.timeout as error:
-        return fail("timeout", error)
-    except ConnectionRefusedError as error:
-        return fail("refused", error)
-    except OSError as error:
-        return fail("unreachable", error)
+    plain, code, said = connected(host, port, SECONDS)
+    if plain is None:
+        return fail(code, said)
     try:
         plain.settimeout(SECONDS)
         if url.scheme == "rediss" or by_token:
@@ -111,10 +103,4 @@ def main(ask):
     return dict(ok=True, at=at, replies=replies)
 
 
-asked = json.loads(sys.argv[1])
-while True:
-    said = {"nonce": os.environ.get("SEATRIAL_NONCE", ""), "clock": time.monotonic(), **main(asked)}
-    print(json.dumps(said), flush=True)
-    if "every" not in asked:
-        break
-    time.sleep(asked["every"])
+tell(main)

@@ -4,10 +4,9 @@ Argument: {"do": list, round, find, depth or delete; "queue", "prefix", "tags", 
 The code is the service's own error code; what lies before it has words: no-credentials, unreachable, no-region.
 """
 
-import json
 import os
-import sys
-import time
+
+from common import tell
 
 SECONDS = 10
 
@@ -101,9 +100,4 @@ def delete(sqs, ask, step):
 
 
 ACTIONS = {"list": list_queues, "round": round_trip, "find": find, "depth": depth, "delete": delete}
-asked = json.loads(sys.argv[1])
-while True:
-    print(json.dumps({"nonce": os.environ.get("SEATRIAL_NONCE", ""), **main(asked)}), flush=True)
-    if "every" not in asked:
-        break
-    time.sleep(asked["every"])
+tell(main)
