@@ -219,18 +219,9 @@ class Probe:
             written, status = self.ended()
         except Unhealthy as error:
             raise self._not_asked(error.cause) from None
-        for line in reversed(written.splitlines()):
-            if f'"{self.nonce}"' in line:
-                found: dict[str, Any] = json.loads(line)
-                return found
-        exit_code = status["state"]["terminated"].get("exitCode")
-        words = written.strip().splitlines()[-1:] or ["it wrote nothing"]
-        raise NotJudged(
-            Reason.TOOL,
-            f"the probe {self.what} ended with {exit_code} and without an answer: {words[0][:300]}",
-            source=f"image {status['image']}",
-            do="set probe_image to an image with Python and the libraries that the model-engine image has",
-        )
+        if answers := self._answers(written):
+            return answers[-1]
+        raise self._wordless(written, status)
 
     def lines(self) -> list[dict[str, Any]]:
         """What a program that goes on and on has printed so far, its last lines; none while its pod starts.
@@ -242,15 +233,18 @@ class Probe:
             written = self._kube.logs(metadata["name"], metadata["namespace"], container=CONTAINER, tail=LINES)
         except NotFound:
             written = ""
-        found = [json.loads(line) for line in written.splitlines() if f'"{self.nonce}"' in line]
+        found = self._answers(written)
         if not found:
             try:
-                self._look()
+                ended = self._look()
             except Unhealthy as error:
                 if error.cause.settle != math.inf:
                     raise self._not_asked(error.cause) from None
             except AssertionError:
                 pass  # it has not begun
+            else:
+                if not (found := self._answers(ended[0])):
+                    raise self._wordless(*ended)
         return found
 
     @property
@@ -291,6 +285,19 @@ class Probe:
         phase = pod.get("status", {}).get("phase", "Pending")
         assert phase != "Failed", f"the pod failed: {pod['status'].get('message') or pod['status'].get('reason')}"
         raise AssertionError(f"the probe's pod is {phase}")
+
+    def _answers(self, written: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in written.splitlines() if f'"{self.nonce}"' in line]
+
+    def _wordless(self, written: str, status: Object) -> NotJudged:
+        exit_code = status["state"]["terminated"].get("exitCode")
+        words = written.strip().splitlines()[-1:] or ["it wrote nothing"]
+        return NotJudged(
+            Reason.TOOL,
+            f"the probe {self.what} ended with {exit_code} and without an answer: {words[0][:300]}",
+            source=f"image {status['image']}",
+            do="set probe_image to an image with Python and the libraries that the model-engine image has",
+        )
 
     def _not_asked(self, cause: Cause) -> Exception:
         """Nobody was asked anything: for a reason that stands in a check of its own, or for one that is ours alone."""

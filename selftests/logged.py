@@ -130,7 +130,7 @@ class Logged:
         url = urlsplit(spoken.path)
         previous = parse_qs(url.query).get("previous") == ["true"]
         pod = url.path.split("/")[3]
-        name = max((one for one in NAMES.values() if pod.startswith(f"{one}-")), key=len)
+        name = max((one for one in NAMES.values() if pod.startswith(f"{one}-")), key=len, default="")
         text = self._logs.get((name, previous), "")
         tail = parse_qs(url.query).get("tailLines")
         lines = text.splitlines(keepends=True)

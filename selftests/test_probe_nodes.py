@@ -85,6 +85,18 @@ def test_a_node_selector_of_the_users_is_no_failure_of_the_deployment(start: Sta
         assert "overlays" in caught.value.source
 
 
+def test_a_program_that_should_go_on_and_has_ended_is_told_at_once(start: Start, logged: Logged) -> None:
+    probe = start("depth")
+    (made,) = (one for one in logged.kube.list(PODS, NAMESPACE) if "probe-depth" in one["metadata"]["name"])
+    ended = {"name": "probe", "image": "me:1", "state": {"terminated": {"exitCode": 1}}}
+    status = {"phase": "Failed", "containerStatuses": [ended]}
+    assert probe.lines() == []
+    logged.kube.patch(PODS, made["metadata"]["name"], NAMESPACE, {"status": status}, subresource="status")
+    with pytest.raises(NotJudged, match="the probe depth ended with 1 and without an answer: it wrote nothing"):
+        probe.lines()
+    probe.remove()
+
+
 def test_a_time_out_under_a_policy_is_doubt(logged: Logged) -> None:
     deny = {"metadata": {"name": "deny"}, "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": []}}
     said = {"ok": False, "code": "timeout", "at": "redis.example:6379"}
