@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from _pytest.nodeid import NodeId
+from api_server import Api
 from sandboxes import Sandbox, sandbox
+
+from seatrial.kube import Kube
+from seatrial.record import Record
+from seatrial.resources import NAMESPACES
+from seatrial.run import Run
 
 pytest_plugins = ("prove_kept",)
 
@@ -26,6 +33,22 @@ def released() -> Iterator[Sandbox]:
     """The sandbox that tests share, one for each worker: each leaves it as it was."""
     with sandbox() as one:
         yield one
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[Record]:
+    """Of a run that has begun nothing yet."""
+    made = Record(Run("t5k2m9x7qd", tmp_path / "run"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def kube(tmp_path: Path, record: Record) -> Iterator[Kube]:
+    """A client of an API server with the namespace models."""
+    with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as client:
+        client.create(NAMESPACES, {"metadata": {"name": "models"}})
+        yield client
 
 
 @pytest.hookimpl(tryfirst=True)

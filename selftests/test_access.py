@@ -52,13 +52,6 @@ def proxy(api: Api) -> Iterator[KubeProxy]:
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Iterator[Record]:
-    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
-    yield record
-    record.close()
-
-
-@pytest.fixture
 def kube(api: Api, proxy: KubeProxy, record: Record, tmp_path: Path) -> Iterator[Kube]:
     """A client that goes through the proxy and gives up an answer after a second."""
     config = proxy.kubeconfig(api.config, tmp_path / "kubeconfig")

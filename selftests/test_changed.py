@@ -5,20 +5,17 @@ from __future__ import annotations
 import copy
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_server import Api, write_config
+from api_server import write_config
 from dummies import Suite
 from sandboxes import Underway, judged, sandbox
 
 from seatrial.changed import difference
 from seatrial.kube import Kube
 from seatrial.model_engine.identity import RESTARTED, identity
-from seatrial.record import Record
-from seatrial.resources import DEPLOYMENTS, NAMESPACES, SECRETS
-from seatrial.run import Run
+from seatrial.resources import DEPLOYMENTS, SECRETS
 from seatrial.settings import Settings
 
 
@@ -50,14 +47,10 @@ def release_secret(version: int, name: str = "engine") -> dict:
 
 
 @pytest.fixture
-def kube(tmp_path: Path) -> Iterator[Kube]:
-    """A client of an API server with a gateway's Deployment in the namespace models."""
-    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
-    with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as kube:
-        kube.create(NAMESPACES, {"metadata": {"name": "models"}})
-        kube.create(DEPLOYMENTS, copy.deepcopy(GATEWAY), "models")
-        yield kube
-    record.close()
+def kube(kube: Kube) -> Kube:
+    """With a gateway's Deployment."""
+    kube.create(DEPLOYMENTS, copy.deepcopy(GATEWAY), "models")
+    return kube
 
 
 def test_what_was_installed_is_the_identity_not_how_much_of_it_runs(kube: Kube, tmp_path: Path) -> None:

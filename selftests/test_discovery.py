@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import Api
 
 from seatrial.kube import Kube
 from seatrial.model_engine.discovery import autoscaler, discover
-from seatrial.record import Record
 from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SERVICES, STATEFUL_SETS
-from seatrial.run import Run
 from seatrial.settings import Settings
 from seatrial.verdict import BadSettings, Unhealthy
 
@@ -25,13 +21,10 @@ CACHER = ["python", "-m", "model_engine_server.entrypoints.k8s_cache"]
 
 
 @pytest.fixture
-def kube(tmp_path: Path) -> Iterator[Kube]:
-    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
-    with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as client:
-        for name in ("models", "other"):
-            client.create(NAMESPACES, {"metadata": {"name": name}})
-        yield client
-    record.close()
+def kube(kube: Kube) -> Kube:
+    """With one more namespace."""
+    kube.create(NAMESPACES, {"metadata": {"name": "other"}})
+    return kube
 
 
 def settings(**given: str) -> Settings:

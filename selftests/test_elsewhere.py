@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_server import Api
 from kube_objects import pod
 from test_discovery import release, settings
 from test_helm import release as helm_release
@@ -18,24 +16,10 @@ from seatrial.model_engine.discovery import discover
 from seatrial.model_engine.health import leftovers
 from seatrial.model_engine.infra import Infra
 from seatrial.record import Record
-from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS
+from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, PODS
 from seatrial.run import Run, new_id
 from seatrial.trial import Trial
 from seatrial.verdict import NotApplicable
-
-
-@pytest.fixture
-def record(tmp_path: Path) -> Iterator[Record]:
-    made = Record(Run("t5k2m9x7qd", tmp_path / "run"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def kube(record: Record, tmp_path: Path) -> Iterator[Kube]:
-    with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as client:
-        client.create(NAMESPACES, {"metadata": {"name": "models"}})
-        yield client
 
 
 def test_what_helm_has_off_is_not_judged(kube: Kube, record: Record, tmp_path: Path) -> None:

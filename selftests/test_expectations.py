@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_server import Api
 from dummies import Suite
 
 from seatrial.adoption import refuse_adopted
 from seatrial.expectations import Expected, Gpus, Scope, expected
 from seatrial.kube import Kube
-from seatrial.record import Record
-from seatrial.resources import DEPLOYMENTS, NAMESPACES, SERVICES
-from seatrial.run import Run
+from seatrial.resources import DEPLOYMENTS, SERVICES
 from seatrial.selectors import matches
 from seatrial.verdict import BadSettings, NotApplicable
 
@@ -91,16 +87,6 @@ def test_a_repeated_run_inherits_the_declaration(tmp_path: Path) -> None:
         again = suite.pytest("--lf")
         assert again.verdicts == {"tier_a/in_aws": "fail"}, again.out
         assert note in again.out
-
-
-@pytest.fixture
-def kube(tmp_path: Path) -> Iterator[Kube]:
-    """A client of an API server with the namespace models."""
-    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
-    with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as kube:
-        kube.create(NAMESPACES, {"metadata": {"name": "models"}})
-        yield kube
-    record.close()
 
 
 def test_labels_that_make_our_pod_somebody_elses_are_refused(kube: Kube) -> None:

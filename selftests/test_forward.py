@@ -19,17 +19,9 @@ from seatrial.http import Http
 from seatrial.kube import Kube
 from seatrial.record import Record, events
 from seatrial.resources import ENDPOINT_SLICES, NAMESPACES, PODS, SERVICES, Asked
-from seatrial.run import Run
 from seatrial.verdict import Refused, Unhealthy, Unreachable
 
 TOKEN = "secret-token-of-somebody"
-
-
-@pytest.fixture
-def record(tmp_path: Path) -> Iterator[Record]:
-    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
-    yield record
-    record.close()
 
 
 @pytest.fixture

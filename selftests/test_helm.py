@@ -5,33 +5,18 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-from api_server import Api
 from kube_objects import deployment
 
 from seatrial import helm
 from seatrial.kube import Kube
 from seatrial.mask import masked
 from seatrial.policies import in_the_way
-from seatrial.record import Record
-from seatrial.resources import NAMESPACES, NETWORK_POLICIES, SECRETS
-from seatrial.run import Run
+from seatrial.resources import NETWORK_POLICIES, SECRETS
 
 CHART = {"metadata": {"name": "model-engine"}, "values": {"tag": "latest", "autoscaling": {"enabled": True, "min": 1}}}
 GATEWAY = {"name": "model-engine", "namespace": "models"}
-
-
-@pytest.fixture
-def kube(tmp_path: Path) -> Iterator[Kube]:
-    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
-    with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as client:
-        client.create(NAMESPACES, {"metadata": {"name": "models"}})
-        yield client
-    record.close()
 
 
 def release(kube: Kube, name: str, version: int, status: str = "deployed", **config: Any) -> None:

@@ -6,9 +6,8 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import trustme
@@ -17,20 +16,12 @@ from scripted import RESET, Scripted, Spoken, answer
 from seatrial.http import Http
 from seatrial.network import proxy_for
 from seatrial.record import Record, events
-from seatrial.run import Run
 from seatrial.secret import Secret, Token
 from seatrial.verdict import BadSettings, Refused, Unhealthy, Unreachable
 
 TOKEN = "sandbox-user-token"
 WHERE = "; address from GATEWAY_URL (environment), seen from this machine"
 PAGE = "<html><body>Welcome to nginx!</body></html>"
-
-
-@pytest.fixture
-def record(tmp_path: Path) -> Iterator[Record]:
-    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
-    yield record
-    record.close()
 
 
 def client(record: Record, url: str, *, timeout: float = 0.5, token: Token | None = None, **more) -> Http:

@@ -7,37 +7,21 @@ import json
 import socket
 import ssl
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
-from api_server import Api, write_config
+from api_server import write_config
 from scripted import CLOSE, Scripted, Spoken, answer
 
 from seatrial.kube import ApiError, Conflict, Forbidden, Kube, NotFound
-from seatrial.record import Record, events
-from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NODES, PODS, SCALED_OBJECTS, VPAS, Asked
-from seatrial.run import Run
+from seatrial.record import events
+from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, NODES, PODS, SCALED_OBJECTS, VPAS, Asked
 from seatrial.verdict import BadSettings, NotJudged, Reason, Refused, Unreachable
 
 TOKEN = "secret-token-of-somebody"
-
-
-@pytest.fixture
-def record(tmp_path: Path) -> Iterator[Record]:
-    record = Record(Run("t5k2m9x7qd", tmp_path / "run"))
-    yield record
-    record.close()
-
-
-@pytest.fixture
-def kube(tmp_path: Path, record: Record) -> Iterator[Kube]:
-    """A client of an API server with the namespace models."""
-    with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as kube:
-        kube.create(NAMESPACES, {"metadata": {"name": "models"}})
-        yield kube
 
 
 def settings_of(name: str, **labels: str) -> dict:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from sandbox.backends.served import Served
 from sandbox.backends.sqs import Sqs
 
 
@@ -24,26 +25,15 @@ class Service(Protocol):
         """Serve again, with what had been stored."""
 
 
-class Operator:
+class Operator(Served):
     """``await Operator(host, {...}).start()``, then `url`."""
 
     def __init__(self, host: str, services: Mapping[str, Service], sqs: Sqs) -> None:
-        self.host, self.url = host, ""
         self._services, self._sqs = services, sqs
         app = web.Application()
         app.router.add_put("/sqs/deny", self._deny)
         app.router.add_put("/{service}", self._switch)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-
-    async def start(self) -> None:
-        """Listen on a free port."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self.host, 0).start()
-        self.url = f"http://{self.host}:{self._runner.addresses[0][1]}"
-
-    async def stop(self) -> None:
-        """Close."""
-        await self._runner.cleanup()
+        super().__init__(host, app)
 
     async def _switch(self, request: web.Request) -> web.Response:
         service = self._services[request.match_info["service"]]

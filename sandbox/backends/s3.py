@@ -8,36 +8,24 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
+from sandbox.backends.served import Served
+
 NO_SUCH_BUCKET = "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>"
 NO_SUCH_KEY = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
 
 
-class S3:
+class S3(Served):
     """``await S3(host).start()``, then `url` as the endpoint; any credentials.
 
     `objects`: what is there already, by path. A bucket is there once it has an object.
     """
 
     def __init__(self, host: str, objects: Mapping[str, bytes] = {}) -> None:
-        self.host, self.url = host, ""
         self.objects = dict(objects)
-        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.1)
-
-    def _app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/{bucket}", self._list)
         app.router.add_route("*", "/{bucket}/{key:.+}", self._object)
-        return app
-
-    async def start(self) -> None:
-        """Listen on a free port."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self.host, 0).start()
-        self.url = f"http://{self.host}:{self._runner.addresses[0][1]}"
-
-    async def stop(self) -> None:
-        """Close; the objects are gone."""
-        await self._runner.cleanup()
+        super().__init__(host, app)
 
     async def _list(self, request: web.Request) -> web.Response:
         bucket = f"/{request.match_info['bucket']}/"
