@@ -65,7 +65,7 @@ def test_where_no_node_fits_the_product_the_deployment_fails(start: Start) -> No
 
 
 def test_where_all_is_taken_nobody_can_say(start: Start, logged: Logged) -> None:
-    huge = pod("huge", nodeName="n1")
+    huge = pod("huge", nodeName="n1", terminationGracePeriodSeconds=0)
     allocatable = logged.kube.get(NODES, "n1", "")["status"]["allocatable"]
     huge["spec"]["containers"][0]["resources"] = {"requests": {"cpu": allocatable["cpu"]}}
     made = logged.kube.create(PODS, huge, NAMESPACE)
