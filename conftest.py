@@ -9,4 +9,5 @@ pytest_plugins = [
     "fixtures.infra",
     "fixtures.permissions",
     "fixtures.preflight",
+    "fixtures.gpu",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from seatrial.gpu import health as gpus
 from seatrial.kube import Kube, NotFound, Object
 from seatrial.resources import DEPLOYMENTS, EVENTS, NODE_POOLS, PODS, STATEFUL_SETS, Resource
 from seatrial.verdict import Cause, NotJudged, Refused
@@ -246,7 +247,7 @@ def _unscheduled(kube: Kube, pod: Object) -> Cause | None:
     elif kube.serves(NODE_POOLS):  # Karpenter takes its time to nominate a node
         settle = math.inf
     said = [f"{reason}: {reasons[reason]}" for reason in ("FailedScheduling", "NotTriggerScaleUp") if reason in reasons]
-    return Cause(
+    cause = Cause(
         f"pod.unschedulable/{namespace}/{pod_family(pod)}",
         f"no node can take the pod of {pod_family(pod)}: {reasons['FailedScheduling']}",
         evidence=(f"pod {namespace}/{name} is Pending", *said),
@@ -254,6 +255,11 @@ def _unscheduled(kube: Kube, pod: Object) -> Cause | None:
         do="add nodes that fit, free some, or correct the node selector, tolerations and requests",
         look=f"{kube.kubectl} -n {namespace} describe pod {name}",
     )
+    told = gpus.pending(kube, pod)  # of nodes with GPUs the scheduler says less than can be known
+    if told is None:
+        return cause
+    ends = told.settle if settle is None else settle
+    return replace(told, evidence=(f"pod {namespace}/{name} is Pending", *told.evidence, *said), settle=ends)
 
 
 def pod_family(pod: Object) -> str:

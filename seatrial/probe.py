@@ -93,11 +93,13 @@ class Prober:
         command: tuple[str, ...] | None = None,
         always_pull: bool = False,
         timeout: float | None = None,
+        limits: Mapping[str, str] | None = None,
     ) -> Probe:
         """A pod called after `what` that runs ``payloads/probe/<program>.py``, or `command`, in `place`.
 
         `args` reach the program as JSON texts. `secrets` are variables that travel in a Secret of ours, which is gone
-        with the pod. `timeout` is in seconds, from now until the program has ended, the pull of its image included.
+        with the pod. `limits` are of other resources than the usual ones: GPUs. `timeout` is in seconds, from now until
+        the program has ended, the pull of its image included.
         Raises `NotJudged` where the pod is not admitted, `Forbidden` where we may not make one.
         """
         settings = self.trial.settings
@@ -116,6 +118,8 @@ class Prober:
         deadline = round(longest * max(1.0, settings.timeout_factor) + 60)
         made_of = _pod(name, place, image, [one.replace("${nonce}", nonce) for one in command], env, deadline)
         manifest = overlaid(POD, made_of, settings.overlays)
+        if limits:
+            manifest["spec"]["containers"][0].setdefault("resources", {}).setdefault("limits", {}).update(limits)
         if always_pull:
             manifest["spec"]["containers"][0]["imagePullPolicy"] = "Always"
         try:
@@ -283,7 +287,8 @@ class Probe:
                 )
             raise Unhealthy(cause)
         phase = pod.get("status", {}).get("phase", "Pending")
-        assert phase != "Failed", f"the pod failed: {pod['status'].get('message') or pod['status'].get('reason')}"
+        if phase == "Failed":  # before its container could end: it was refused by its node, or put out
+            raise Unhealthy(_failed(self._kube, pod))
         raise AssertionError(f"the probe's pod is {phase}")
 
     def _answers(self, written: str) -> list[dict[str, Any]]:
@@ -350,6 +355,17 @@ def _pod(name: str, place: Place, image: str, command: list[str], env: list[Any]
     kept = {one["name"] for one in volumes}
     container["volumeMounts"] = [one for one in place.volume_mounts if one["name"] in kept]
     return manifest
+
+
+def _failed(kube: Kube, pod: Object) -> Cause:
+    metadata, status = pod["metadata"], pod["status"]
+    said = ": ".join(filter(None, (status.get("reason"), status.get("message")))) or "it says no reason"
+    return Cause(
+        f"pod.failed/{metadata['namespace']}/{status.get('reason') or 'unknown'}",
+        f"our pod {metadata['name']} has failed: {said}",
+        settle=0.0,
+        look=f"{kube.kubectl} -n {metadata['namespace']} describe pod {metadata['name']}",
+    )
 
 
 def _no_service_account(kube: Kube, place: Place, said: str) -> Cause:

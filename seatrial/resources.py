@@ -55,11 +55,18 @@ NETWORK_POLICIES = Resource("networking.k8s.io/v1", "networkpolicies")
 PDBS = Resource("policy/v1", "poddisruptionbudgets")
 SCALED_OBJECTS = Resource("keda.sh/v1alpha1", "scaledobjects")
 VPAS = Resource("autoscaling.k8s.io/v1", "verticalpodautoscalers")
+CLUSTER_POLICIES = Resource("nvidia.com/v1", "clusterpolicies", namespaced=False)
+DEVICE_CONFIGS = Resource("amd.com/v1alpha1", "deviceconfigs")
 NODE_POOLS = Resource("karpenter.sh/v1", "nodepools", namespaced=False)
 DESTINATION_RULES = Resource("networking.istio.io/v1beta1", "destinationrules")
 VIRTUAL_SERVICES = Resource("networking.istio.io/v1beta1", "virtualservices")
 
-ADDED = frozenset({SCALED_OBJECTS, VPAS, NODE_POOLS, DESTINATION_RULES, VIRTUAL_SERVICES})
+ADDED = frozenset(
+    {
+        *(SCALED_OBJECTS, VPAS, NODE_POOLS, DESTINATION_RULES, VIRTUAL_SERVICES),
+        *(CLUSTER_POLICIES, DEVICE_CONFIGS),
+    }
+)
 """Kinds that come with something which need not be installed."""
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rows.gpu import ON_NODES
 from sandboxes import Sandbox, at_once, judged, sandbox
 
 PASSWORD = "swordfish-of-the-cache"
 KINDS = ("pods", "secrets")
 REGISTRIES, REDIS = "images_are_from_expected_registries", "redis_answers_ping"
-UNDECLARED = {REGISTRIES, "target_is_as_declared"}
+UNDECLARED = {REGISTRIES, "target_is_as_declared", *ON_NODES}
 NOT_YET = {"sqs_lists_queues", "sqs_queue_goes_round"}
 PROVEN = {
     *("permissions", "namespaces_exist", "named_secrets_exist", REDIS, "database_answers_select_1"),

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from rows import gpu
 from sandboxes import Sandbox, at_once, judged
 from verdicts import CHECKS, NOT_OF_THIS
 
 from seatrial import docs
 
 READ = {"permissions", "namespaces_exist", "named_secrets_exist", "images_are_from_expected_registries"}
-READ |= {"target_is_as_declared"}
+READ |= {"target_is_as_declared", *gpu.READ}
 CONTROL_PLANE = {"healthz", "endpoints_are_listed", "no_credentials_no_entry"}
 INFRA = {check.id.partition("/")[2] for check in docs.checks() if check.phase == "infra"}
 INFRA_WRITES = {"cacher_redis_lets_it_in"}

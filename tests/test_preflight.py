@@ -2,7 +2,9 @@
 
 import pytest
 
+from seatrial.gpu.asked import DriverCheck
 from seatrial.model_engine import images
+from seatrial.model_engine.gpu_nodes import GpuNodes, Pulls
 from seatrial.model_engine.ground import Ground
 from seatrial.model_engine.images import Pull
 from seatrial.model_engine.services import Answer, RoundTrip
@@ -93,6 +95,74 @@ def test_vllm_image_is_pulled(vllm_image: Pull) -> None:
     Hint: mirror the image to your own registry, and name it in config.values.launch.vllm_repository.
     """
     assert vllm_image.pulled(), "it ran, and the node says no image id"
+
+
+@pytest.mark.nvidia
+@pytest.mark.amd
+def test_gpu_nodes_are_labelled(gpu_nodes: GpuNodes) -> None:
+    """Every GPU node has the label that the release's endpoints select it by, with a GPU type that the product knows.
+
+    Runbook: R0 1.5
+    Hint: no cloud sets k8s.amazonaws.com/accelerator; label the node pool with it, on every cloud.
+    """
+    gpu_nodes.labelled()
+
+
+@pytest.mark.nvidia
+@pytest.mark.amd
+def test_gpu_nodes_take_pods(gpu_nodes: GpuNodes) -> None:
+    """Every GPU node is Ready and schedulable, and has no taint that the release's endpoints do not tolerate.
+
+    Runbook: R0 1.5
+    Hint: gpuTolerations in the values are added to what the chart's template tolerates.
+    """
+    gpu_nodes.take_pods()
+
+
+@pytest.mark.nvidia
+@pytest.mark.amd
+def test_gpus_are_allocatable(gpu_nodes: GpuNodes) -> None:
+    """Every GPU node can give all GPUs that it has, and together they are as many as expected.
+
+    Runbook: R0 1.4
+    Hint: a device plug-in's pod that is Ready proves nothing; what it has registered is what the node can give.
+    """
+    gpu_nodes.allocatable()
+
+
+@pytest.mark.nvidia
+@pytest.mark.amd
+def test_gpu_operator_is_reconciled(gpu_nodes: GpuNodes) -> None:
+    """The vendor's GPU operator is reconciled, and its device plug-in runs on every GPU node that takes pods.
+
+    Runbook: beyond R0
+    Hint: 0 of 0 pods ready looks fine and is not: without node feature discovery no node is a GPU node to it.
+    """
+    gpu_nodes.operators_are_done()
+
+
+@pytest.mark.writes
+@pytest.mark.nvidia
+@pytest.mark.amd
+def test_gpu_driver_works(gpu_driver: DriverCheck) -> None:
+    """The GPU driver answers in a pod that was given a GPU, with its version, on one node of each type.
+
+    Runbook: R0 1.4
+    Hint: gpu_probe_image names another image than vLLM's to ask with; --every-gpu-node asks on all.
+    """
+    assert gpu_driver.works(), "no driver was asked"
+
+
+@pytest.mark.writes
+@pytest.mark.nvidia
+@pytest.mark.amd
+def test_vllm_image_is_pulled_on_gpu_nodes(vllm_image_on_gpu_nodes: Pulls) -> None:
+    """The vLLM image can be pulled on a GPU node of each type, as an endpoint's pod would, and runs.
+
+    Runbook: R0 1.3
+    Hint: GPU pools often have a network, a disk and pull credentials of their own.
+    """
+    assert all(vllm_image_on_gpu_nodes.pulled()), "it ran, and a node says no image id"
 
 
 @pytest.mark.writes

@@ -31,9 +31,13 @@ class Sight:
     pods: Sequence[Object] | None
 
     @classmethod
-    def of(cls, kube: Kube) -> Sight:
-        """`Forbidden` without the right to list nodes: a look that was refused is no absence."""
-        return cls(kube.list(NODES), free.pods(kube))
+    def of(cls, kube: Kube, table: Vendors = TABLE) -> Sight:
+        """`Forbidden` without the right to list nodes: a look that was refused is no absence.
+
+        Without a sign of a GPU nobody holds one, and pods are not asked for.
+        """
+        nodes = kube.list(NODES)
+        return cls(nodes, free.pods(kube) if any(one.among(nodes) for one in table) else [])
 
     def vendors(self, table: Vendors = TABLE) -> list[Vendor]:
         """Those of whom any node has a sign."""
@@ -189,7 +193,7 @@ def _short(bad: Sequence[NodeVerdict], count: int, want: Want, kubectl: str, als
     others = f", {len(bad) - len(same)} more fall short" if len(bad) > len(same) else ""
     return Cause(
         f"gpu.{reason.code}/{first.name}",
-        f"{which}: it {reason.line}{others}{also}" if len(same) > 1 else f"{which} {reason.line}{others}{also}",
+        f"{which}: each {reason.line}{others}{also}" if len(same) > 1 else f"{which} {reason.line}{others}{also}",
         evidence=_lines(bad, count),
         settle=0.0 if reason.code in _AT_ONCE else None,
         do=DO[reason.code],

@@ -28,13 +28,15 @@ PUBLIC_ECR = "public.ecr.aws"
 class Pull:
     """An image that is pulled by a pod of ours, where and as whom the product pulls it."""
 
-    def __init__(self, ground: Ground, part: str) -> None:
+    def __init__(self, ground: Ground, part: str, place: Place | None = None, on: str = "") -> None:
+        """`place`: another one than where the part runs, called `on`."""
         self.ground, self.part = ground, part
         if ground.kube is None:
             raise NotApplicable("whether a node can pull an image is seen in the cluster alone")
-        self.image, self.place = needed(ground, part)
+        self.image, usual = needed(ground, part)
+        self.place = place or usual
         self.probe: Probe = Prober(ground.trial, ground.kube).start(
-            f"pull-{part}",
+            "-".join(filter(None, ("pull", part, on))),
             replace(self.place, env=(), env_from=(), volumes=(), volume_mounts=()),
             image=self.image,
             command=("echo", "${nonce}"),

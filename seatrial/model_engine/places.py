@@ -88,20 +88,21 @@ def secret_keys(place: Place) -> dict[str, tuple[str, str]]:
     return found
 
 
-def service_template(kube: Kube, release: Release) -> Object | None:
-    """The pod template of endpoints on CPUs, from the ConfigMap that the builder mounts; None if there is none."""
+def service_template(kube: Kube, release: Release, key: str = TEMPLATE) -> Object | None:
+    """The pod template of endpoints, on CPUs where no other `key` is asked for, from the ConfigMap that the builder
+    mounts; None if there is none."""
     component = "builder" if "builder" in release.components else "gateway"
     place = of_component(release, component)
     for name in [one["configMap"]["name"] for one in place.volumes if "configMap" in one]:
         try:
-            text = (kube.get(CONFIG_MAPS, name, release.namespace).get("data") or {}).get(TEMPLATE)
+            text = (kube.get(CONFIG_MAPS, name, release.namespace).get("data") or {}).get(key)
         except NotFound:
             continue
         if text:
             try:
                 template: Object = yaml.safe_load(_filled(text, git_tag(release)))["spec"]["template"]
             except (yaml.YAMLError, KeyError, TypeError) as error:
-                where = f"{TEMPLATE} in ConfigMap {release.namespace}/{name}"
+                where = f"{key} in ConfigMap {release.namespace}/{name}"
                 raise AssertionError(f"{where} is no Deployment: {' '.join(str(error).split())[:200]}") from None
             return template
     return None

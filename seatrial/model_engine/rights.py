@@ -9,8 +9,11 @@ from seatrial.model_engine.objects import KINDS
 from seatrial.permissions import Place, Right, Table
 from seatrial.probe import POD
 from seatrial.resources import (
+    CLUSTER_POLICIES,
     CONFIG_MAPS,
+    DAEMON_SETS,
     DEPLOYMENTS,
+    DEVICE_CONFIGS,
     ENDPOINT_SLICES,
     EVENTS,
     HPAS,
@@ -33,6 +36,7 @@ _STORIES = "causes are told without the pods' events"
 _WORDS = "causes are told without the containers' last words"
 _UNSEEN = "a builder whose log was rotated away cannot be judged by what it has built"
 _UNJUDGED = "a time-out of a probe cannot be judged"
+_BENEATH = "why a node with GPUs offers none of them is not known"
 _SERVING = "an endpoint's pods are not looked at: that it serves is proven by the echo alone"
 
 
@@ -106,6 +110,20 @@ RIGHTS: Table = {
     ),
     "overlays": tuple(Right("list", one, place) for place in (Place.RELEASE, Place.ENDPOINTS) for one in SELECTING),
     "expect.gpu": (Right("list", NODES, Place.CLUSTER),),
+    "gpu_nodes": (
+        Right("list", NODES, Place.CLUSTER),
+        Right("list", PODS, Place.CLUSTER, without="who holds the GPUs, and why a node offers none, is not known"),
+        Right("list", DAEMON_SETS, Place.CLUSTER, without=_BENEATH),
+        Right("get", PODS, Place.CLUSTER, "log", without=_BENEATH),
+    ),
+    "gpu_driver": _probe(Place.ENDPOINTS),
+    "vllm_image_on_gpu_nodes": _probe(Place.ENDPOINTS),
+    "preflight/gpu_operator_is_reconciled": (
+        Right("list", DAEMON_SETS, Place.CLUSTER),
+        Right("list", CLUSTER_POLICIES, Place.CLUSTER),
+        Right("list", DEVICE_CONFIGS, Place.CLUSTER),
+        Right("list", DEPLOYMENTS, Place.CLUSTER, without="what a GPU operator needs beside it is not judged"),
+    ),
     "vllm_image": _probe(Place.ENDPOINTS),
     "forwarder_image": _probe(Place.ENDPOINTS),
     "preflight/named_secrets_exist": (Right("get", SECRETS), Right("get", SECRETS, Place.ENDPOINTS)),
