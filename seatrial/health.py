@@ -23,6 +23,9 @@ _GONE_FOR_GOOD = (
     "invalid reference",
 )
 _CALLED = {DEPLOYMENTS: "Deployment", STATEFUL_SETS: "StatefulSet"}
+_STARTING = ("ContainerCreating", "PodInitializing")
+_UNMOUNTED = ("FailedMount", "FailedAttachVolume")
+_MOUNT_PASSES = "timed out waiting for the condition"  # the node's copy of a ConfigMap is not there yet
 _PASSING = ("429", "too many requests", "toomanyrequests")
 
 
@@ -47,7 +50,7 @@ def pod_trouble(kube: Kube, pod: Object) -> Cause | None:
     for status in _containers(pod):
         if cause := _container(kube, pod, status):
             return cause
-    return _unscheduled(kube, pod)
+    return _unscheduled(kube, pod) or _unmounted(kube, pod)
 
 
 def ready(pod: Object) -> bool:
@@ -260,6 +263,25 @@ def _unscheduled(kube: Kube, pod: Object) -> Cause | None:
         return cause
     ends = told.settle if settle is None else settle
     return replace(told, evidence=(f"pod {namespace}/{name} is Pending", *told.evidence, *said), settle=ends)
+
+
+def _unmounted(kube: Kube, pod: Object) -> Cause | None:
+    """Why its containers cannot begin: a volume of it cannot be set up."""
+    if not any((one.get("state", {}).get("waiting") or {}).get("reason") in _STARTING for one in _containers(pod)):
+        return None
+    newest = (_events(kube, pod) or [{}])[-1]
+    if newest.get("reason") not in _UNMOUNTED:  # an older one is over once its image is pulled
+        return None
+    said = newest.get("message", "")
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    return Cause(
+        f"pod.mount/{namespace}/{pod_family(pod)}",
+        f"a volume of {pod_family(pod)} cannot be mounted: {said}",
+        evidence=(f"pod {namespace}/{name} is Pending",),
+        settle=math.inf if _MOUNT_PASSES in said else None,
+        do="make the ConfigMap, Secret or volume what the pod wants of it, or correct the name",
+        look=f"{kube.kubectl} -n {namespace} describe pod {name}",
+    )
 
 
 def pod_family(pod: Object) -> str:

@@ -312,7 +312,7 @@ class Probe:
         cause = found.cause if isinstance(found, Unhealthy) else cause
         if missing := _NO_SECRET.search(cause.line):
             return Blocked(missing_secret(self._kube.kubectl, self.place.namespace, missing[1]))
-        if cause.key.startswith(("pod.image-pull/", "pod.container-config/", NO_NODE)):
+        if cause.key.startswith(("pod.image-pull/", "pod.container-config/", "pod.mount/", NO_NODE)):
             return Blocked(cause)
         said = f"; {cause.evidence[-1]}" if cause.key.startswith("timeout/") and cause.evidence else ""
         return NotJudged(Reason.TOOL, f"our probe did not run: {cause.line}{said}", do=cause.do or _OVERLAY)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dummies import ROOT
 from prove_kept import key
 from prove_results import Result, commit, lines
+from rows.row import Row
 from test_prove_faults import LIMIT, RED, TOUCHES_REDIS
 from test_prove_kills import PROMPT_LIMIT, SIGNALS
 from test_prove_kills import TIMES as MOMENTS
@@ -70,10 +71,11 @@ WHERE = ("measured (UTC), on", "load")
 def faults(found: Results) -> list[str]:
     """One line a fault."""
 
-    def cells(fault: str) -> Sequence[object]:
-        full = found.get(f"fault/{fault}")
-        times = [figure(full, name) for name in ("sign", "seconds", "run_seconds")]
-        return fault, figure(full, "check"), *times, verdict(full), *where([full] if full else [])
+    def cells(one: Row) -> Sequence[object]:
+        full = found.get(f"fault/{one.name}")
+        seconds = f"{figure(full, 'seconds')}{' (at the time-out)' if one.at_timeout else ''}"
+        times = [figure(full, "sign"), seconds, figure(full, "run_seconds")]
+        return one.name, figure(full, "check"), *times, verdict(full), *where([full] if full else [])
 
     def stand_in(fault: str) -> Sequence[object]:
         done = found.get(f"stand-in/{fault}")
@@ -84,11 +86,12 @@ def faults(found: Results) -> list[str]:
         "",
         "Each with the stand-ins' own times and the real Redis: the verdicts of all checks, the first cause, and the",
         f"seconds from the first public sign to the verdict, at most {LIMIT:g}. Where the sign was there before the",
-        "run, they count from the create request, or from the run's start.",
+        "run, they count from the create request, or from the run's start. What nothing but the time tells is told at",
+        "the wait's end; those are marked.",
         "",
         *table(
             ("fault", "check that names it", "sign", "sign to verdict, s", "run, s", "held", *WHERE),
-            (cells(one.name) for one in RED),
+            (cells(one) for one in RED),
         ),
         "Those of Redis once more, on the RESP stand-in, at a fifth of the times, for the verdicts alone:",
         "",
@@ -114,9 +117,10 @@ def others(found: Results) -> list[str]:
         modules.setdefault(name.split("/")[1], []).append(name)
     green = modules.pop("test_faults")
     return [
-        "## Nothing turns red",
+        "## What is no fault",
         "",
-        "What is no fault, in a whole run at a fifth of the times; what the sandbox may be besides is below.",
+        "In whole runs at a fifth of the times: what must not turn anything red, and what the released product cannot",
+        "do where it is, which must be named as its own defect, and be green with the word `patched`.",
         "",
         *table(
             ("in the sandbox", "held", *WHERE),

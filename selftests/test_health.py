@@ -104,6 +104,24 @@ def test_a_container_that_cannot_be_created(kube: Kube) -> None:
     assert cause.line == 'the container main of echo cannot be created: secret "db" not found'
 
 
+UNMOUNTED = 'MountVolume.SetUp failed for volume "config": references non-existent config key: settings'
+PASSES = 'MountVolume.SetUp failed for volume "config": timed out waiting for the condition'
+    'MountVolume.SetUp failed for volume "config": failed to sync configmap cache: timed out waiting for the condition'
+)
+
+
+@pytest.mark.parametrize(("name", "message", "settle"), [("key", UNMOUNTED, None), ("cache", PASSES, math.inf)])
+def test_a_volume_that_cannot_be_mounted(kube: Kube, name: str, message: str, settle: float | None) -> None:
+    cause = trouble(kube, name, ("FailedMount", message, 3), **waiting("ContainerCreating"))
+    assert cause
+    assert (cause.line, cause.settle) == (f"a volume of echo cannot be mounted: {message}", settle)
+
+
+def test_a_volume_that_was_mounted_in_the_end_is_no_trouble(kube: Kube) -> None:
+    then = ("FailedMount", UNMOUNTED, 1), ("Pulling", 'Pulling image "app:1"', 1)
+    assert trouble(kube, "mounted", *then, **waiting("ContainerCreating")) is None
+
+
 FAILED = ("FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu.", 1)
 
 

@@ -20,7 +20,7 @@ from seatrial.record import Event, events
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(400)]
 
 LIMIT = 20.0
-"""Seconds from the first public sign to the verdict."""
+"""Seconds from the first public sign to the verdict, where anything but the time tells it."""
 LONGEST_RUN = 300.0
 RED = [row for row in ROWS if row.fails and row.faults]
 TOUCHES_REDIS = [
@@ -75,7 +75,7 @@ def test_fault_at_full_scale(full_scale: Start, tmp_path: Path, row: Row) -> Non
         result |= {"sign": sign, "check": verdict["check"], "line": verdict["line"]}
         result["run_seconds"] = round(happened[-1]["time"] - happened[0]["time"], 1)
         result["seconds"] = round(verdict["time"] - asked, 1)
-        assert result["seconds"] <= LIMIT
+        assert row.at_timeout or result["seconds"] <= LIMIT
 
 
 def looked_for(happened: list[Event], row: Row) -> float:

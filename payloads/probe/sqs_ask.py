@@ -88,7 +88,10 @@ def depth(sqs, ask, step):
     if url is None:
         return {"exists": False}
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    try:
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    except sqs.exceptions.QueueDoesNotExist:  # it has gone since
+        return {"exists": False}
     return {"exists": True, "waiting": int(found[names[0]]), "taken": int(found[names[1]])}
 
 

@@ -3,9 +3,8 @@
 Sign: the new revision, and the Deployments' rollouts.
 """
 
-import copy
-
 from sandbox.client import Client
+from sandbox.faults.acts import helm
 from sandbox.faults.acts.public import public
 from sandbox.faults.acts.scale import BUILDER, CACHER, GATEWAY, rolled_out, running
 from sandbox.handle import Sandbox
@@ -25,19 +24,9 @@ async def heal(sandbox: Sandbox) -> None:
 async def upgrade(sandbox: Sandbox) -> None:
     """As ``helm upgrade --wait``."""
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
-        secrets = f"/api/v1/namespaces/{sandbox.namespace}/secrets"
-        releases = await client.list(secrets, labelSelector="owner=helm,status=deployed,name=model-engine")
-        newest = max(releases, key=lambda one: int(one["metadata"]["labels"]["version"]))
-        revision = str(int(newest["metadata"]["labels"]["version"]) + 1)
-        made = copy.deepcopy(newest)
-        made["metadata"] = {
-            "name": newest["metadata"]["name"].rpartition(".v")[0] + f".v{revision}",
-            "labels": newest["metadata"]["labels"] | {"version": revision},
-        }
-        superseded = {"metadata": {"labels": {"status": "superseded"}}}
-        await client.patch(f"{secrets}/{newest['metadata']['name']}", superseded)
-        await client.create(secrets, made)
-        public(sandbox, "helm-upgrade", f"{secrets}/{made['metadata']['name']}", f"revision {revision}")
+        secret = await helm.revision(client, sandbox)
+        revision = secret.rpartition(".v")[2]
+        public(sandbox, "helm-upgrade", secret, f"revision {revision}")
         names = [(await running(client, sandbox.namespace, word))["metadata"]["name"] for word in WORKLOADS]
         for name in names:
             patch = {"spec": {"template": {"metadata": {"annotations": {REVISION: revision}}}}}

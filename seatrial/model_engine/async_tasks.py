@@ -12,6 +12,7 @@ from seatrial.health import pod_family
 from seatrial.kube import NotFound
 from seatrial.logs import lines
 from seatrial.model_engine.depths import PUT, TAKEN, Depth, Queues
+from seatrial.model_engine.health import config
 from seatrial.model_engine.health import endpoint as endpoint_health
 from seatrial.model_engine.sight import Sight
 from seatrial.model_engine.tasks import Task, task
@@ -67,6 +68,8 @@ class AsyncTasks:
                     raise Unhealthy(cause)
 
     def _unanswered(self, task_id: str, story: Cause) -> Cause:
+        if cause := self._astray():
+            return cause
         site, depth = self.sight.site, self._depth()
         kube = site.kube
         return Cause(
@@ -83,6 +86,15 @@ class AsyncTasks:
             if kube
             else "",
         )
+
+    def _astray(self) -> Cause | None:
+        """The endpoints' copy of the configuration, where it sends tasks or results to where nobody looks."""
+        site = self.sight.site
+        if site.kube is None or site.release is None:
+            return None
+        with contextlib.suppress(NotJudged, AssertionError):
+            return config.differing(site.kube, site.release, site.namespace)
+        return None
 
     def _depth(self) -> Depth | None:
         if self.queues is None:

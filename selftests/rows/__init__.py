@@ -18,4 +18,5 @@ NOT_APPLICABLE: list[NotApplicable] = [one for subject in _SUBJECTS for one in g
 
 def not_applicable(row: Row) -> set[str]:
     """The checks that there is nothing to judge by in the row's sandbox, with the row's options."""
-    return {name for one in NOT_APPLICABLE if one.holds(row.words) for name in one.checks} - set(row.judged)
+    anyhow = {name for one in NOT_APPLICABLE if one.holds(row.words) for name in one.checks}
+    return (anyhow | set(row.unjudged)) - set(row.judged)

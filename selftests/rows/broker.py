@@ -28,7 +28,8 @@ ROWS = [
     Row(
         ("builder-on-another-queue",),
         each(SERVES, "which does not shrink though the builder lives: it listens to"),
-        given=("--set", "endpoint_ready_timeout=150"),
+        given=("--set", "endpoint_ready_timeout=100"),
+        at_timeout=True,
         blocks=NEED_SERVING,
         left=True,  # what was asked for may still be built, once somebody mends it
         long_proof=True,

@@ -5,7 +5,13 @@ from rows.row import SQS, STREAMING, NotApplicable, Row
 TOGETHER = ("another-teams-endpoint", "foreign-release", "leftovers", "redis-blip")
 ROWS = [
     Row(TOGETHER, {}, long_proof=True),
-    *(Row((one,), {}, long_proof=True) for one in (*TOGETHER, "backlog", "without-status-reason")),
+    *(Row((one,), {}, long_proof=True) for one in (*TOGETHER, "backlog", "ready-scrolled", "without-status-reason")),
+    Row(
+        ("autoscalers-off",),
+        {},
+        unjudged=("gateway_hpa_can_scale", "autoscaler_runs", "autoscaler_iterates"),
+        long_proof=True,
+    ),
 ]
 
 REDIS_BROKER = ("redis-broker", "gcp", "onprem")

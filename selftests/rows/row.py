@@ -41,7 +41,9 @@ class Row:
     options of the run. `select`: what it runs, else everything. `left`: whether something of an endpoint cannot be
     removed. `perhaps`: those of `fails` that pass where nothing had happened before. A row with `long_proof` is for
     `make prove` alone. `sign`: what the sandbox calls its first public sign, the others' is the fault's name.
-    `words`: what the sandbox is. `judged`: what only these options give something to judge by.
+    `words`: what the sandbox is. `judged`: what only these options give something to judge by;
+    `unjudged`: what has nothing to judge by here besides. `at_timeout`: nothing but the time tells it, so that its
+    verdict comes with the wait's end.
     """
 
     faults: tuple[str, ...]
@@ -56,6 +58,8 @@ class Row:
     perhaps: tuple[str, ...] = ()
     long_proof: bool = False
     judged: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
+    at_timeout: bool = False
 
     @property
     def name(self) -> str:

@@ -38,6 +38,13 @@ DEFECTS = (
         "(ImproperlyConfigured: Missing boto3 session)",
     ),
     Defect(
+        "gateway",
+        "s3-session",
+        ("Missing boto3 session",),
+        "the released product cannot ask its builder for anything outside AWS: its result backend wants an S3 session "
+        "(ImproperlyConfigured: Missing boto3 session)",
+    ),
+    Defect(
         "cacher",
         "batch-image",
         ("RepositoryNotFoundException",),
