@@ -106,8 +106,6 @@ def test_a_container_that_cannot_be_created(kube: Kube) -> None:
 
 UNMOUNTED = 'MountVolume.SetUp failed for volume "config": references non-existent config key: settings'
 PASSES = 'MountVolume.SetUp failed for volume "config": timed out waiting for the condition'
-    'MountVolume.SetUp failed for volume "config": failed to sync configmap cache: timed out waiting for the condition'
-)
 
 
 @pytest.mark.parametrize(("name", "message", "settle"), [("key", UNMOUNTED, None), ("cache", PASSES, math.inf)])
