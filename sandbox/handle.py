@@ -35,6 +35,7 @@ class Sandbox:
     redis_url: str
     database_url: str
     sqs_url: str
+    s3_url: str
     operator_url: str  # of the outside services: see backends/operator.py
     image: str
     vllm_image: str
@@ -49,7 +50,7 @@ class Sandbox:
 
     def printed(self) -> dict[str, str]:
         """What ``up --json`` prints."""
-        hidden = {"time_scale", "sqs_url", "operator_url", "contract", "words", "notes", "pid"}
+        hidden = {"time_scale", "sqs_url", "s3_url", "operator_url", "contract", "words", "notes", "pid"}
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in hidden}
 
     def save(self) -> None:

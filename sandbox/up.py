@@ -182,6 +182,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         redis_url=redis.url,
         database_url=postgres.url,
         sqs_url=sqs.url,
+        s3_url=s3.url,
         operator_url=operator.url,
         image=values.image,
         vllm_image=values.vllm_image,

@@ -172,3 +172,25 @@ def test_s3_keeps_objects_as_the_result_backend_uses_it():
         boto.delete_object(Bucket="b", Key="tmp/celery/celery-task-meta-1")
         assert refused(boto.head_object, Bucket="b", Key="tmp/celery/celery-task-meta-1") == (404, "404")
         assert refused(boto.get_object, Bucket="b", Key="tmp/celery/celery-task-meta-1") == (404, "NoSuchKey")
+
+
+def test_s3_lists_what_is_in_a_bucket_and_keeps_to_its_policy():
+    with (
+        serving(S3("127.0.0.1", {"/b/models/m/one": b"1", "/b/models/m/two": b"2"})) as part,
+        client("s3", part) as boto,
+    ):
+        listed = boto.list_objects_v2(Bucket="b", Prefix="models/")["Contents"]
+        assert [one["Key"] for one in listed] == ["models/m/one", "models/m/two"]
+        assert "Contents" not in boto.list_objects_v2(Bucket="b", Prefix="nothing/")
+        assert refused(boto.list_objects_v2, Bucket="none") == (404, "NoSuchBucket")
+        statement = {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:GetObject",
+            "Resource": "arn:aws:s3:::b/models/*",
+        }
+        boto.put_bucket_policy(Bucket="b", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+        assert refused(boto.get_object, Bucket="b", Key="models/m/one") == (403, "AccessDenied")
+        assert len(boto.list_objects_v2(Bucket="b")["Contents"]) == 2
+        boto.delete_bucket_policy(Bucket="b")
+        assert boto.get_object(Bucket="b", Key="models/m/one")["Body"].read() == b"1"

@@ -204,16 +204,28 @@ def test_vllm_ends_without_a_gpu_and_without_room_on_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tool", "path", "missing"),
+    ("tool", "path", "missing", "denied"),
     [
-        ("s5cmd", "s3://model-engine/models/{}/*", 'ERROR "cp s3://model-engine/models/x/* {}": no object found'),
-        ("azcopy", "https://a.blob.core.windows.net/model-engine/models/{}/*", "failed to perform copy command"),
-        ("gcloud", "gs://model-engine/models/{}", "ERROR: (gcloud.storage.rsync) Did not find"),
+        (
+            "s5cmd",
+            "s3://model-engine/models/{}/*",
+            ": no object found",
+            ": AccessDenied: Access Denied status code: 403",
+        ),
+        (
+            *("azcopy", "https://a.blob.core.windows.net/model-engine/models/{}/*"),
+            *("no files matched the specified criteria", "AuthorizationPermissionMismatch"),
+        ),
+        (
+            *("gcloud", "gs://model-engine/models/{}"),
+            *("matched no objects or files", "does not have storage.objects.get access"),
+        ),
     ],
 )
-def test_weights_are_fetched_from_every_cloud(tmp_path: Path, tool: str, path: str, missing: str) -> None:
-    async def fetch(model: str) -> tuple[int | None, str]:
+def test_weights_are_fetched_from_every_cloud(tmp_path: Path, tool: str, path: str, missing: str, denied: str) -> None:
+    async def fetch(model: str, *unreadable: str) -> tuple[int | None, str]:
         store = S3("127.0.0.1", models.stored())
+        store.denied = unreadable
         await store.start()
         command = ["-m", "sandbox.model_engine.weights", "--store", store.url, tool, path.format(model), str(tmp_path)]
         process = await asyncio.create_subprocess_exec(
@@ -223,8 +235,9 @@ def test_weights_are_fetched_from_every_cloud(tmp_path: Path, tool: str, path: s
         await store.stop()
         return process.returncode, out.decode()
 
-    code, out = asyncio.run(fetch("x"))
-    assert (code, missing.format(tmp_path) in out) == (1, True), out
+    for model, unreadable, said in (("x", (), missing), (models.INSTRUCT, ("/model-engine/",), denied)):
+        code, out = asyncio.run(fetch(model, *unreadable))
+        assert (code, said in out) == (1, True), out
     code, out = asyncio.run(fetch(models.INSTRUCT))
     assert (code, len(re.findall(r"^cp \S+ \S+$", out, re.M))) == (0, 4), out
     assert "chat_template" in json.loads((tmp_path / "tokenizer_config.json").read_text())

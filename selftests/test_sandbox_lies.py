@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import time
 
 import aiohttp
 import pytest
@@ -14,8 +16,30 @@ TASK = {"args": {"nonce": "n-1"}}
 LISTED = {"model_endpoints": [{"id": "end_1"}]}
 
 
+CHAT = "/v2/chat/completions"
+COMPLETION = {"model": "llm-1", "choices": [{"message": {"role": "assistant", "content": "One, two."}}]}
+CHUNKS = [{"model": "llm-1", "choices": [{"delta": {"content": text}}]} for text in ("", "One,", " two", ".", "")]
+CHUNKS[-1]["choices"][0]["finish_reason"] = "stop"
+APART = 0.05
+
+
+async def chat(request):
+    """A completion, or its chunks one after the other, with the end that the contract has."""
+    if not (await request.json()).get("stream"):
+        return web.json_response(COMPLETION)
+    answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await answer.prepare(request)
+    documented = os.environ["CONTRACT"] == "documented"
+    for text in (*map(json.dumps, CHUNKS), *(["[DONE]"] if documented else [])):
+        await answer.write(f"data: {text}".encode() + (b"\n\n" if documented else b"\r\n\r\n"))
+        await asyncio.sleep(APART)
+    return answer
+
+
 async def gateway(request):
-    """Refuses without credentials, lists one endpoint, echoes tasks."""
+    """Refuses without credentials, lists one endpoint, echoes tasks, chats."""
+    if request.path == CHAT:
+        return await chat(request)
     if "Authorization" not in request.headers:
         return web.json_response({"detail": "No authentication was passed in"}, status=401)
     if request.path == "/v1/sync-tasks":
@@ -119,3 +143,60 @@ def test_success_to_everything_has_the_contracts_shape(contract, result, monkeyp
 def test_a_gateway_that_hangs_never_answers():
     with pytest.raises(TimeoutError):
         through("gateway-hangs", "GET", "/healthz", timeout=0.5)
+
+
+def told(text):
+    """The data of a stream's events; chunks as objects."""
+    said = [line.removeprefix("data: ") for line in text.splitlines() if line]
+    return [one if one == "[DONE]" else json.loads(one) for one in said]
+
+
+SILENT = [{"model": "llm-1", "choices": [one["choices"][0] | {"delta": {"content": ""}}]} for one in CHUNKS]
+
+
+@pytest.mark.parametrize("contract", ["released", "documented"])
+@pytest.mark.parametrize(
+    ("lie", "completion", "chunks"),
+    [
+        ("no-openapi", COMPLETION, CHUNKS),
+        ("chat-empty", COMPLETION | {"choices": [{"message": {"role": "assistant", "content": ""}}]}, SILENT),
+        (
+            "chat-another-model",
+            COMPLETION | {"model": "somebody-elses-model"},
+            [one | {"model": "somebody-elses-model"} for one in CHUNKS],
+        ),
+        ("stream-stops", COMPLETION, CHUNKS[:2]),
+        ("stream-error", COMPLETION, CHUNKS[:2]),
+        ("stream-in-one-chunk", COMPLETION, CHUNKS),
+    ],
+)
+def test_lies_about_chat(lie, completion, chunks, contract, monkeypatch):
+    monkeypatch.setenv("CONTRACT", contract)
+    assert json.loads(through(lie, "POST", CHAT, body={})[2]) == completion
+    _, headers, text = through(lie, "POST", CHAT, body={"stream": True})
+    assert headers["Content-Type"].startswith("text/event-stream")
+    events = told(text)
+    whole = ["[DONE]"] if contract == "documented" and len(chunks) == len(CHUNKS) else []
+    if lie == "stream-error":
+        assert events.pop()["error"]["content"]["error"].startswith("Internal error occurred.")
+        whole = []
+    assert events == chunks + whole
+    assert ("\r\n" in text) == (contract == "released")
+
+
+@pytest.mark.parametrize(("lie", "at_once"), [("no-openapi", False), ("stream-in-one-chunk", True)])
+def test_a_stream_comes_in_its_own_time_unless_it_is_held_back(lie, at_once):
+    async def session():
+        runners, seen = [], []
+        try:
+            async with aiohttp.ClientSession() as upstream:
+                ingress = Ingress(lie, await served(gateway, runners), upstream)
+                url = await served(ingress.handle, runners) + CHAT
+                async with aiohttp.ClientSession() as client, client.post(url, json={"stream": True}) as answer:
+                    async for _ in answer.content.iter_any():
+                        seen.append(time.monotonic())
+        finally:
+            await asyncio.gather(*(runner.cleanup() for runner in runners))
+        return seen[-1] - seen[0]
+
+    assert (asyncio.run(session()) < APART) == at_once

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from sandbox.backends.served import Served
 
+ACCESS_DENIED = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 NO_SUCH_BUCKET = "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>"
 NO_SUCH_KEY = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
 
@@ -17,13 +18,16 @@ NO_SUCH_KEY = "<Error><Code>NoSuchKey</Code><Message>The specified key does not 
 class S3(Served):
     """``await S3(host).start()``, then `url` as the endpoint; any credentials.
 
-    `objects`: what is there already, by path. A bucket is there once it has an object.
+    `objects`: what is there already, by path. A bucket is there once it has an object; of its policy, statements count
+    that deny everybody to read what begins in some way.
     """
 
     def __init__(self, host: str, objects: Mapping[str, bytes] = {}) -> None:
         self.objects = dict(objects)
+        self.denied: tuple[str, ...] = ()
         app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/{bucket}", self._list)
+        app.router.add_route("*", "/{bucket}", self._policy)
         app.router.add_route("*", "/{bucket}/{key:.+}", self._object)
         super().__init__(host, app)
 
@@ -36,6 +40,11 @@ class S3(Served):
         listed = "".join(f"<Contents><Key>{escape(key)}</Key></Contents>" for key in found)
         return web.Response(text=f"<ListBucketResult>{listed}</ListBucketResult>", content_type="application/xml")
 
+    async def _policy(self, request: web.Request) -> web.Response:
+        statements = (await request.json())["Statement"] if request.method == "PUT" else []
+        self.denied = tuple("/" + one["Resource"].rpartition(":")[2].rstrip("*") for one in statements)
+        return web.Response(status=204)
+
     async def _object(self, request: web.Request) -> web.Response:
         path = request.path
         if request.method == "PUT":
@@ -43,6 +52,8 @@ class S3(Served):
         elif request.method == "DELETE":
             self.objects.pop(path, None)
             return web.Response(status=204)
+        elif path.startswith(self.denied):
+            return web.Response(status=403, text=ACCESS_DENIED, content_type="application/xml")
         elif path not in self.objects:
             return web.Response(status=404, text=NO_SUCH_KEY, content_type="application/xml")
         body = self.objects[path]

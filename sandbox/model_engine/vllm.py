@@ -1,4 +1,4 @@
-"""vLLM's server, ``python -m vllm_server``: it needs a GPU that holds the model, and repeats what it is told.
+"""vLLM's server, ``python -m vllm_server``: it needs a GPU that holds the model, counts, and repeats what it is told.
 
 What it finds of the GPU and of the model is where a node puts it, and where the weights were fetched to.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -41,6 +43,7 @@ NO_TEMPLATE = (
     "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template if the"
     " tokenizer does not define one. None"
 )
+TAUGHT = {"Count from one to five.": "One, two, three, four, five."}
 API, ENGINE = "(APIServer pid=1)", "(EngineCore_DP0 pid=74)"
 
 
@@ -88,6 +91,13 @@ def load(folder: Path, machine: dict[str, Any], share: float) -> None:
     )
 
 
+async def access(request: web.Request, answer: web.StreamResponse) -> None:
+    """A line of uvicorn's access log."""
+    host, port = (request.transport and request.transport.get_extra_info("peername")) or ("", 0)
+    line = f'"{request.method} {request.path_qs} HTTP/1.1" {answer.status} {http.HTTPStatus(answer.status).phrase}'
+    print(f"{API} INFO:     {host}:{port} - {line}", file=sys.stderr)
+
+
 class Server:
     """One model under all of its `names`; `template` of a chat, empty for a model that has none."""
 
@@ -96,6 +106,7 @@ class Server:
 
     def application(self) -> web.Application:
         app = web.Application()
+        app.on_response_prepare.append(access)
         app.router.add_get("/health", self.health)
         app.router.add_get("/v1/models", self.models)
         app.router.add_post("/v1/chat/completions", self.chat)
@@ -144,7 +155,7 @@ class Reply:
 
     def __init__(self, asked: dict[str, Any]) -> None:
         text = str(asked["messages"][-1]["content"])
-        words = ["You", " said:", *(f" {word}" for word in text.split())]
+        words = re.findall(r"^\S+| \S+", TAUGHT.get(text, "You said: " + " ".join(text.split())))
         limit = asked.get("max_completion_tokens") or asked.get("max_tokens") or len(words)
         self.tokens = words[:limit]
         self.finish_reason = "length" if len(words) > limit else "stop"

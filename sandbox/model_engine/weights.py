@@ -19,14 +19,20 @@ TOOLS = {
     "/opt/google-cloud-sdk/bin/gcloud storage rsync": "gcloud",
 }
 WANTED = ("*.model", "*.model.v*", "*.json", "*.safetensors", "*.txt", "*.jinja")
-# What each says of a source with nothing in it, and how it ends.
+# What each says of a source with nothing in it, before it ends with 1.
 NOTHING = {
-    "s5cmd": ('ERROR "cp {source} {target}": no object found', 1),
-    "azcopy": (
-        "failed to perform copy command due to error: cannot start job due to error: no files found at {source}",
-        1,
-    ),
-    "gcloud": ("ERROR: (gcloud.storage.rsync) Did not find existing container at: {source}", 1),
+    "s5cmd": 'ERROR "cp {source} {target}": no object found',
+    "azcopy": "failed to perform copy command due to error: cannot start job due to error: no transfers were scheduled"
+    " because no files matched the specified criteria",
+    "gcloud": "ERROR: (gcloud.storage.rsync) The following URLs matched no objects or files:\n-{source}",
+}
+# And of a file that it may not read.
+DENIED = {
+    "s5cmd": 'ERROR "cp {source} {target}": AccessDenied: Access Denied status code: 403, request id: 17F, host id: ',
+    "azcopy": "RESPONSE 403: 403 This request is not authorized to perform this operation using this permission.\n"
+    "ERROR CODE: AuthorizationPermissionMismatch",
+    "gcloud": "ERROR: HTTPError 403: the account does not have storage.objects.get access to the Google Cloud Storage"
+    " object {source}. Permission 'storage.objects.get' denied on resource (or it may not exist).",
 }
 
 
@@ -37,15 +43,23 @@ def main(words: list[str]) -> int:
     bucket, prefix = located(source)
     keys = [key for key in listed(store, bucket, prefix) if any(fnmatch.fnmatch(key, one) for one in WANTED)]
     if not keys:
-        text, code = NOTHING[tool]
-        print(text.format(source=source, target=target), file=sys.stderr)
-        return code
+        return failed(NOTHING[tool], source, target)
     for key in keys:
         path = Path(target, key.removeprefix(prefix).lstrip("/"))
+        one = f"{source.rstrip('/*')}/{path.name}"
+        status, content = get(store, f"/{bucket}/{quote(key)}")
+        if status != 200:
+            return failed(DENIED[tool], one, str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(get(store, f"/{bucket}/{quote(key)}"))
-        print(f"cp {source.rstrip('*')}{path.name} {path}")
+        path.write_bytes(content)
+        print(f"cp {one} {path}")
     return 0
+
+
+def failed(text: str, source: str, target: str) -> int:
+    """Say why; the exit code."""
+    print(text.format(source=source, target=target), file=sys.stderr)
+    return 1
 
 
 def located(source: str) -> tuple[str, str]:
@@ -59,16 +73,17 @@ def located(source: str) -> tuple[str, str]:
 
 def listed(store: str, bucket: str, prefix: str) -> list[str]:
     """The keys of the objects there; none of a bucket that does not exist."""
-    answer = get(store, f"/{bucket}?list-type=2&prefix={quote(prefix)}").decode()
-    return re.findall(r"<Key>([^<]*)</Key>", answer)
+    _, answer = get(store, f"/{bucket}?list-type=2&prefix={quote(prefix)}")
+    return re.findall(r"<Key>([^<]*)</Key>", answer.decode())
 
 
-def get(store: str, path: str) -> bytes:
-    """The body of the answer, whatever its status."""
+def get(store: str, path: str) -> tuple[int, bytes]:
+    """Status and body of the answer."""
     connection = http.client.HTTPConnection(urlsplit(store).netloc)
     try:
         connection.request("GET", path)
-        return connection.getresponse().read()
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     finally:
         connection.close()
 

@@ -52,6 +52,8 @@ async def _put(sandbox: Sandbox, name: str) -> None:
             "CONTRACT": sandbox.contract,
             "DATABASE_URL": sandbox.database_url,
             "SQS_URL": sandbox.sqs_url,
+            "KUBECONFIG": sandbox.kubeconfig,
+            "ENDPOINT_NAMESPACE": sandbox.endpoint_namespace,
             "SIGNS": str(Path(sandbox.directory) / signs.FILE),
             "SERVICE": f"service/{sandbox.namespace}/{service['metadata']['name']}",
         }

@@ -14,6 +14,8 @@ import aiohttp
 import asyncpg  # type: ignore[import-untyped]
 from aiohttp import web
 
+from sandbox.client import Client
+
 Forward = Callable[..., Awaitable[web.Response]]
 Tell = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
 
@@ -23,7 +25,12 @@ ANY_ENDPOINT = rf"{ENDPOINTS}(/[^/]+)?"
 SYNC_TASKS, STREAMING_TASKS, ASYNC_TASKS = r"/v1/sync-tasks", r"/v1/streaming-tasks", r"/v1/async-tasks"
 TASKS = r"/v1/(sync|streaming|async)-tasks"
 ASYNC_TASK = rf"{ASYNC_TASKS}/[^/]+"
+CHAT, LLM_ENDPOINT = r"/v2/chat/completions", r"/v1/llm/model-endpoints/[^/]+"
 ANY = r".*"
+
+ANOTHER = "somebody-elses-model"
+DONE = "[DONE]"
+PAUSE = 0.02  # seconds between two events
 
 # What the gateway's handler for unhandled exceptions says.
 INTERNAL_ERROR = {
@@ -154,6 +161,76 @@ async def forget_the_row(request: web.Request, forward: Forward) -> web.StreamRe
     return web.json_response({"deleted": True})
 
 
+async def nothing_to_say(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """A completion without its text."""
+
+    def silent(said: dict[str, Any]) -> dict[str, Any]:
+        for choice in said["choices"]:
+            choice["message" if "message" in choice else "delta"]["content"] = ""
+        return said
+
+    return await retold(request, await forward(request), lambda said: [silent(one) for one in said])
+
+
+async def by_another(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """A completion in another model's name."""
+    return await retold(request, await forward(request), lambda said: [one | {"model": ANOTHER} for one in said])
+
+
+async def stopping(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """A stream's first half."""
+    return await retold(request, await forward(request), lambda said: said[: max(2, len(said) // 2)])
+
+
+async def failing(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """A stream's first half, and that something went wrong."""
+    content = {name: INTERNAL_ERROR[name] for name in ("error", "timestamp")}
+    error = {"error": {"status_code": 500, "content": content}}
+    whole = await forward(request)
+    if not streamed(whole):
+        return whole
+    return await retold(request, whole, lambda said: [*said[: max(2, len(said) // 2)], error])
+
+
+async def held_back(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """The gateway's answer, all at once when it is whole."""
+    return await forward(request)
+
+
+def streamed(whole: web.Response) -> bool:
+    """Whether an answer was a stream of events."""
+    return whole.content_type == "text/event-stream"
+
+
+async def retold(
+    request: web.Request, whole: web.Response, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+) -> web.StreamResponse:
+    """An answer with its objects changed: the one that it is, or those of its events, in the stream's own time."""
+    assert isinstance(whole.body, bytes)
+    if not streamed(whole):
+        return web.json_response(change([json.loads(whole.body)])[0], status=whole.status)
+    end = "\r\n\r\n" if b"\r\n" in whole.body else "\n\n"
+    said = [text.removeprefix("data: ") for text in whole.body.decode().split(end)[:-1]]
+    objects = [json.loads(text) for text in said if text != DONE]
+    told = change(objects)
+    answer = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.headers["Content-Type"]})
+    await answer.prepare(request)
+    for text in (*map(json.dumps, told), *([DONE] if DONE in said and len(told) == len(objects) else ())):
+        await answer.write(f"data: {text}{end}".encode())
+        await asyncio.sleep(PAUSE)
+    return answer
+
+
+async def leave_the_workers(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """The Deployment goes before its pods, and does not take them along."""
+    async with Client.from_kubeconfig(os.environ["KUBECONFIG"]) as client:
+        deployments = f"/apis/apps/v1/namespaces/{os.environ['ENDPOINT_NAMESPACE']}/deployments"
+        selector = f"endpoint_name={request.path.rpartition('/')[2]}"
+        for one in await client.list(deployments, labelSelector=selector):
+            await client.delete(f"{deployments}/{one['metadata']['name']}", propagationPolicy="Orphan")
+    return await forward(request)
+
+
 LOGIN = "https://login.example.com/oauth2/start?rd=%2F"
 NOT_FOUND = {"detail": "Not Found"}
 REFUSED = {"detail": "Could not validate credentials"}
@@ -177,6 +254,12 @@ LIES: dict[str, tuple[Lie, ...]] = {
     "delete-not-performed": (Lie("DELETE", ENDPOINT, answer(200, {"deleted": True})),),
     "delete-leaves-objects": (Lie("DELETE", ENDPOINT, forget_the_row),),
     "without-status-reason": (Lie("GET", ANY_ENDPOINT, without("status_reason")),),
+    "chat-empty": (Lie("POST", CHAT, nothing_to_say),),
+    "chat-another-model": (Lie("POST", CHAT, by_another),),
+    "stream-stops": (Lie("POST", CHAT, stopping),),
+    "stream-error": (Lie("POST", CHAT, failing),),
+    "stream-in-one-chunk": (Lie("POST", CHAT, held_back),),
+    "llm-workers-left": (Lie("DELETE", LLM_ENDPOINT, leave_the_workers),),
     "token-refused": (Lie(ANY, r"/v[12]/.*", answer(401, REFUSED, **{"WWW-Authenticate": "Bearer"})),),
     "gateway-html": (Lie(ANY, ANY, answer(200, HTML.format("Welcome to nginx!"), "text/html")),),
     "gateway-502": (Lie(ANY, ANY, answer(502, HTML.format("502 Bad Gateway"), "text/html")),),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import aiohttp
@@ -31,25 +32,43 @@ class Ingress:
             return web.Response(text=self.name)
         lie = next((one for one in LIES[self.name] if one.meets(request)), None)
         if lie is None:
-            return await self.forward(request)
+            return await self.relay(request)
         if not self.told:
             self.told = True
             service = os.environ["SERVICE"]
             signs.write(Path(os.environ["SIGNS"]), self.name, service, f"{request.method} {request.path}")
         return await lie.tell(request, self.forward)
 
+    async def relay(self, request: web.Request) -> web.StreamResponse:
+        """The upstream's answer, piece by piece."""
+        async with self._ask(request, await request.read(), {}) as answer:
+            passed = web.StreamResponse(status=answer.status, headers=kept(answer))
+            await passed.prepare(request)
+            async for piece in answer.content.iter_any():
+                await passed.write(piece)
+            return passed
+
     async def forward(
         self, request: web.Request, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> web.Response:
         """The upstream's answer; `body` replaces the request's, `headers` are given to a request that lacks them."""
-        sent = {**(headers or {}), **request.headers}
+        data = body if body is not None else await request.read()
+        async with self._ask(request, data, headers or {}) as answer:
+            return web.Response(status=answer.status, body=await answer.read(), headers=kept(answer))
+
+    def _ask(
+        self, request: web.Request, data: bytes, headers: dict[str, str]
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        sent = {**headers, **request.headers}
         sent.pop("Content-Length", None)
         sent["Accept-Encoding"] = "identity"
-        data = body if body is not None else await request.read()
         url = self.upstream + request.raw_path
-        async with self.session.request(request.method, url, data=data, headers=sent, allow_redirects=False) as answer:
-            kept = {key: value for key, value in answer.headers.items() if key.title() not in NOT_FORWARDED}
-            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+        return self.session.request(request.method, url, data=data, headers=sent, allow_redirects=False)
+
+
+def kept(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    """The headers of an answer that are passed on."""
+    return {key: value for key, value in answer.headers.items() if key.title() not in NOT_FORWARDED}
 
 
 async def main() -> None:
