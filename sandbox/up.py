@@ -88,7 +88,8 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
     clouds: tuple[Any, ...] = (azure, s3) if meaning.cloud == "azure" else (sqs, s3)
     if meaning.redis_broker and not redis.program:
         raise NotAvailableError(NEEDS_REDIS)
-    operator = Operator(host, {"postgres": postgres, "redis": redis, "sqs": sqs, "servicebus": azure.bus}, sqs)
+    services = {"postgres": postgres, "redis": redis, "sqs": sqs, "servicebus": azure.bus}
+    operator = Operator(host, services, sqs, azure.bus)
     for part in (postgres, redis, *clouds, operator, api):
         parts.push_async_callback(part.stop)
     outside = (postgres, redis, *clouds, operator)
@@ -152,9 +153,9 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
 
     labels = table.DISCOVERED if gpu_nodes else {}
     kubelet, machines = kubelet_of(NODE, labels=labels), Machines(admin, gpu_nodes, place, gpu_kubelet)
-    services, signs = ServiceProxy(await client("system:kube-proxy"), place), Signs(admin, place)
+    proxy, signs = ServiceProxy(await client("system:kube-proxy"), place), Signs(admin, place)
     policies = NetworkPolicies(await client("network-plug-in"), claim.address(0, 10), place)
-    for started in (kubelet, machines, services, policies, signs):
+    for started in (kubelet, machines, proxy, policies, signs):
         parts.push_async_callback(started.stop)
         await started.start()
 

@@ -132,3 +132,10 @@ def sweep(given: Mapping[str, Any], run_id: str, context: str = "") -> str:
 
 def _is_secret(name: str) -> bool:
     return name in TABLE and TABLE[name].kind in (kinds.secret, kinds.command)
+
+
+def asks_for_slow(config: pytest.Config, item: pytest.Item) -> bool:
+    """Whether a check that takes several minutes is meant: by its marker in ``-m``, by its name, or by ``--lf``."""
+    marked = "slow" in (config.getoption("markexpr") or "")
+    named = item.name in (config.getoption("keyword") or "") or any("::" in one for one in config.args)
+    return marked or named or bool(config.getoption("lf", False))

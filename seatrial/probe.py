@@ -50,7 +50,8 @@ _OVERLAY = f"what is missing can be added to our pods in seatrial.yaml: overlays
 class Place:
     """Where a part of the product runs, without what makes it that part: no labels, ports or probes.
 
-    `note` says what is different from the product's own pods.
+    `labels`: only those by which a cluster gives a pod its rights in the cloud. `note` says what is different from the
+    product's own pods.
     """
 
     namespace: str
@@ -63,6 +64,7 @@ class Place:
     volume_mounts: tuple[Mapping[str, Any], ...] = ()
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
     @property
@@ -154,7 +156,8 @@ class Prober:
 
     def _refuse_adopted(self, manifest: Object, place: Place) -> None:
         """Labels that a user gave our pod must not make it one of the product's."""
-        if labels := manifest["metadata"].get("labels"):
+        every = manifest["metadata"].get("labels") or {}
+        if labels := {name: value for name, value in every.items() if place.labels.get(name) != value}:
             source = self.trial.settings.source("overlays")
             refuse_adopted(self.kube, place.namespace, {**labels, **ours.labels(self.trial.run)}, source=source)
 
@@ -340,6 +343,8 @@ class Probe:
 
 def _pod(name: str, place: Place, image: str, command: list[str], env: list[Any], deadline: int) -> Object:
     manifest: Object = payload(POD, what=name, namespace=place.namespace, image=image)
+    if place.labels:
+        manifest["metadata"]["labels"] = dict(place.labels)
     spec = manifest["spec"]
     spec["activeDeadlineSeconds"] = deadline
     spec["serviceAccountName"] = place.service_account

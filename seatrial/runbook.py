@@ -28,7 +28,7 @@ class Later:
 
 
 PLACEHOLDERS: Mapping[str, Setting | Found | Later] = {
-    "ASB_SECRET_NAME": Later("pre-flight: the Service Bus secret (R0 1.6)"),
+    "ASB_SECRET_NAME": Setting("asb_secret_name"),
     "AUTH_TOKEN": Setting("auth_token"),
     "AWS_REGION": Setting("aws_region"),
     "BROKER_REDIS_HOST": Setting("broker_redis_host"),

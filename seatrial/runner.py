@@ -17,6 +17,8 @@ from seatrial.outcome import Outcome
 from seatrial.trial import TRIAL, Trial
 from seatrial.verdict import NotApplicable, Reason, Verdict
 
+SLOW = "slow"
+"""Marks a check that takes several minutes."""
 LAST_NET = 60.0 + 30.0 + 360.0
 """Seconds that pytest-timeout grants beyond a check's own timeouts: slack, clean-up, and the rollouts at the start."""
 
@@ -47,6 +49,8 @@ class Runner:
         """Name the check in every event of the record, and spread the last net under it."""
         if self.config.getoption("timeout", None) is None and not item.get_closest_marker("timeout"):
             seconds = self.trial.settings.longest_check() + LAST_NET
+            if item.get_closest_marker(SLOW):
+                seconds += self.trial.settings.broker_idle * self.trial.settings.timeout_factor
             item.add_marker(pytest.mark.timeout(seconds, method="signal"))
         self.trial.record.check = Check.of(item).id
         try:
@@ -62,6 +66,8 @@ class Runner:
         check = Check.of(item).id
         if item.get_closest_marker("disruptive") and check not in options.disruptive(self.config):
             raise NotApplicable(f"this check disturbs others on the cluster; it runs with --disruptive {check} alone")
+        if item.get_closest_marker(SLOW) and not options.asks_for_slow(self.config, item):
+            raise NotApplicable("this check takes several minutes; it runs with -m slow, or by its name")
         self.watch.refuse()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

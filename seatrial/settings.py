@@ -56,6 +56,10 @@ class Settings:
     broker_redis_host: Annotated[str | None, Place(kinds.text, "of the Redis broker", env="BROKER_REDIS_HOST")]
     broker_redis_port: Annotated[int | None, Place(kinds.port, "its port", env="BROKER_REDIS_PORT")]
     db_url: Annotated[Secret | None, Place(kinds.secret, "of the database", env="DB_URL", only=NO_DB_URL)]
+    asb_secret_name: Annotated[
+        str | None, Place(kinds.text, "the Secret that logs the release in to Service Bus", env="ASB_SECRET_NAME")
+    ]
+    asb_namespace: Annotated[str | None, Place(kinds.text, "of Service Bus", env="SERVICEBUS_NAMESPACE")]
     aws_region: Annotated[str | None, Place(kinds.text, "that SQS is asked in", env="AWS_REGION")]
     vllm_repository: Annotated[str | None, Place(kinds.image_repository, "of the vLLM image", env="VLLM_REPOSITORY")]
     vllm_tag: Annotated[str | None, Place(kinds.image_tag, "its tag", env="VLLM_TAG")]
@@ -89,6 +93,10 @@ class Settings:
     request_timeout: Annotated[float, Spec(kinds.seconds, "for one answer of the gateway", default=30)]
     task_timeout: Annotated[float, Spec(kinds.seconds, "for the answer to a task", default=60)]
     async_task_timeout: Annotated[float, Spec(kinds.seconds, "until an async task is over", default=300)]
+    broker_idle: Annotated[
+        float,
+        Spec(kinds.seconds, "that async_endpoint_survives_idle lets the broker's connections idle", default=330),
+    ]
     endpoint_ready_timeout: Annotated[float, Spec(kinds.seconds, "until an endpoint serves", default=1500)]
     endpoint_ready_warning: Annotated[float, Spec(kinds.seconds, "after which an endpoint was slow", default=480)]
     llm_ready_timeout: Annotated[float, Spec(kinds.seconds, "until an LLM endpoint serves", default=1800)]

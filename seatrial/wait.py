@@ -108,6 +108,15 @@ class Wait:
         finally:
             self.watcher.waited(what, time.monotonic() - began)
 
+    def idle(self, seconds: float, *, what: str) -> None:
+        """Do nothing for `seconds`, times the factor: for what happens to those who do nothing."""
+        end = time.monotonic() + seconds * self.factor
+
+        def over() -> None:
+            assert time.monotonic() >= end, f"{max(0.0, end - time.monotonic()):.0f} s to go"
+
+        self.until(over, seconds + LONGEST / self.factor, what=what)
+
     def _settle(self, cause: Cause) -> float:
         return self.factor * (self.settle if cause.settle is None else cause.settle)
 

@@ -93,7 +93,7 @@ class Sandbox:
 
         told = json.loads(Path(self.up["directory"], "sandbox.json").read_text())
         credentials = {"aws_access_key_id": "selftest", "aws_secret_access_key": "selftest"}
-        client = boto3.client("sqs", endpoint_url=told["sqs_url"], region_name="us-east-1", **credentials)
+        client = boto3.client("sqs", endpoint_url=told["sqs_url"], region_name="us-west-2", **credentials)
         return [url.rpartition("/")[2] for url in client.list_queues().get("QueueUrls", ())]
 
     def ours(self, run: str) -> list[str]:

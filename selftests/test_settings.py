@@ -164,7 +164,7 @@ def test_what_a_sandbox_says_is_mixed_with_no_other_deployment(tmp_path: Path) -
         ("GATEWAY_URL=http://x", "did you mean gateway_url?"),
         ("token_file=x", "did you mean auth_token_file?"),
         ("timeout-factor=2", "did you mean timeout_factor?"),
-        ("zzz=1", "choose one of: async_task_timeout, "),
+        ("zzz=1", "choose one of: asb_namespace, "),
         ("vllm_pod_name=x", "no check of today needs it; it comes with tier B"),
         ("pod=x", "the suite finds it"),
         ("settle", "--set 'settle' gives no value [--set] write --set SETTING=VALUE"),

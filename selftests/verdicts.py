@@ -17,9 +17,12 @@ NOT_OF_THIS = {
     "preflight/target_is_as_declared",
     "preflight/redis_broker_answers_ping",
     *(f"preflight/{name}" for name in ON_NODES),
+    "preflight/service_bus_secret_exists",
+    "preflight/service_bus_goes_round",
+    "preflight/service_bus_pool_is_right",
+    "tier_a/async_endpoint_survives_idle",
 }
-"""Not applicable to a release of the other contract, with the other broker, without GPUs, or where nobody declares
-anything."""
+"""Not applicable to a release of the other contract, with another broker, or where nobody declares or asks for it."""
 
 
 def green(run: Ended, *not_applicable: str, checks: int = CHECKS) -> None:

@@ -119,6 +119,15 @@ def test_builder_is_connected(infra: Infra) -> None:
     infra.builder_is_connected()
 
 
+def test_brokers_agree(infra: Infra) -> None:
+    """Helm, gateway, builder, autoscaler and the endpoints' forwarders go by one and the same broker.
+
+    Runbook: R0 1.6
+    Hint: celeryBrokerType is sqs, redis or servicebus; elasticache, as some pages have it, no forwarder understands.
+    """
+    infra.brokers_agree()
+
+
 def test_configuration_is_complete(infra: Infra) -> None:
     """The ConfigMaps that the components mount exist, parse, and hold what the product needs.
 

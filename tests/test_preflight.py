@@ -3,7 +3,8 @@
 import pytest
 
 from seatrial.gpu.asked import DriverCheck
-from seatrial.model_engine import images
+from seatrial.model_engine import cloud_roles, images, regions, service_bus
+from seatrial.model_engine.configuration import BROKER_DATABASES
 from seatrial.model_engine.gpu_nodes import GpuNodes, Pulls
 from seatrial.model_engine.ground import Ground
 from seatrial.model_engine.images import Pull
@@ -235,10 +236,65 @@ def test_sqs_queue_goes_round(sqs_round: RoundTrip) -> None:
 
 
 @pytest.mark.writes
+@pytest.mark.aws
+def test_sqs_region_is_the_releases(sqs_list: Answer, ground: Ground) -> None:
+    """The release's pods ask SQS in the region that the release is configured for, where its queues are made.
+
+    Runbook: R0 1.6
+    Hint: Celery goes by AWS_REGION of the pods alone, the builder makes queues in default_region of the values.
+    """
+    regions.require_one(ground, sqs_list.region)
+
+
+def test_service_account_has_its_role(ground: Ground) -> None:
+    """The service accounts of release and endpoints come by the role that they name in the cloud.
+
+    Runbook: R0 1.6
+    Hint: serviceAccount.annotations names it; a cluster whose nodes have the rights needs none, and is not judged.
+    """
+    for line in cloud_roles.require(ground):
+        ground.trial.note(line)
+
+
+@pytest.mark.azure
+def test_service_bus_secret_exists(ground: Ground) -> None:
+    """What logs the release in to Service Bus is there: the Secret that is named, else its pods' workload identity.
+
+    Runbook: R0 1.6
+    Hint: ASB_SECRET_NAME names the Secret; without one the pods carry azure.workload.identity/use, and a webhook acts.
+    """
+    ground.trial.note(f"the release logs in to Service Bus by {service_bus.login(ground)}")
+
+
+@pytest.mark.writes
+@pytest.mark.azure
+def test_service_bus_goes_round(service_bus_round: RoundTrip) -> None:
+    """A Service Bus sender opens for the release's service account, and a message goes round through a queue of ours.
+
+    Runbook: R0 1.6
+    Hint: the release's identity needs the role Azure Service Bus Data Owner; ports 5671 and 443 must be open.
+    """
+    said = service_bus_round.result()
+    assert said["body"] == said["nonce"], f"of the message that was sent came back: {said['body']}"
+    assert said["done"] == ["created", "sent", "received", "deleted"]
+
+
+@pytest.mark.writes
+@pytest.mark.azure
+def test_service_bus_pool_is_right(service_bus_round: RoundTrip, ground: Ground) -> None:
+    """What sees to idle connections is set as this version of the product wants it.
+
+    Runbook: R0 1.6
+    Hint: broker_pool_limit=0 is right for the documented product and wrong for the released one, which keeps alive.
+    """
+    ground.trial.note(service_bus.pool(ground, service_bus_round.sdk))
+
+
+@pytest.mark.writes
 def test_redis_broker_answers_ping(broker_redis: Answer) -> None:
-    """Redis that is the broker answers PING and takes a write, from where the builder asks it.
+    """Redis that is the broker answers PING, and takes a write in each database that the product uses.
 
     Runbook: R0 1.6
     Hint: REDIS_HOST and REDIS_PORT of the pods name it, else redis_host; REDIS_AUTH_TOKEN has the password.
     """
-    assert broker_redis.result()["replies"] == ["PONG", "OK"]
+    assert broker_redis.result()["replies"] == ["PONG", *["OK", "OK"] * len(BROKER_DATABASES)]

@@ -64,6 +64,7 @@ class Azure:
         self._blobs: dict[str, bytes] = {}
         self.bus = ServiceBus(self._bus_host, SERVICE_BUS, tls, self._tokens.__contains__, Idle.scaled())
         app = web.Application(client_max_size=64 << 20)
+        app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", _endpoints)
         app.router.add_post("/{tenant}/oauth2/v2.0/token", self._token)
         app.router.add_post("/mutate", self._mutate)
         app.router.add_route("*", "/{container}/{blob:.+}", self._blob)
@@ -155,6 +156,13 @@ class Azure:
         patch = base64.b64encode(json.dumps(patches).encode()).decode()
         response = {"uid": asked["uid"], "allowed": True, "patchType": "JSONPatch", "patch": patch}
         return web.json_response({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
+
+
+async def _endpoints(request: web.Request) -> web.Response:
+    """Where tokens are had, which the SDK asks before it shows a secret."""
+    here = f"https://{LOGIN}/{request.match_info['tenant']}"
+    names = {"token_endpoint": f"{here}/oauth2/v2.0/token", "authorization_endpoint": f"{here}/oauth2/v2.0/authorize"}
+    return web.json_response({**names, "issuer": f"{here}/v2.0"})
 
 
 def _no_token(description: str) -> web.Response:

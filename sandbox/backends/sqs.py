@@ -94,7 +94,8 @@ class Sqs:
 
     def __init__(self, host: str) -> None:
         self.host, self.url, self._port = host, "", 0
-        self.queues: dict[str, Queue] = {}
+        self.regions: dict[str, dict[str, Queue]] = {}
+        self._here = REGION  # of the request that is at hand; no action waits before it has found its queue
         self.deny: set[tuple[str, str]] = set()
         self._runner: web.AppRunner | None = None
         self._actions: dict[str, Callable[[Answer], Answer]] = {
@@ -109,6 +110,11 @@ class Sqs:
             "DeleteMessageBatch": self._delete_message_batch,
             "ChangeMessageVisibility": self._change_visibility,
         }
+
+    @property
+    def queues(self) -> dict[str, Queue]:
+        """Those of the region that the request at hand was signed for."""
+        return self.regions.setdefault(self._here, {})
 
     async def start(self) -> None:
         """Listen on a free port."""
@@ -164,7 +170,8 @@ class Sqs:
                 "com.amazon.coral.service#MissingAuthenticationTokenException",
                 "Request is missing Authentication Token",
             )
-        key = signed.split("Credential=")[1].split("/")[0]
+        key, _, rest = signed.split("Credential=")[1].partition("/")  # then day, region, service
+        self._here = [*rest.split("/"), REGION][1]
         if {(whose, what) for whose in (key, "*") for what in (action, "*")} & self.deny:
             verb = f"sqs:{action.lower()}"
             raise AwsError(

@@ -84,6 +84,11 @@ def main(options: argparse.Namespace) -> None:
         forward_logger.info(line)
     forward_logger.info(f"Healthcheck endpoint: {health}")
     user_service.await_ready(health, forward_logger)
+    if options.broker_type not in BROKERS:
+        raise ValueError(
+            "Only 'redis', 'sqs', and 'servicebus' are supported values for broker_type, "
+            f"got value {options.broker_type}"
+        )
     broker = BROKERS[options.broker_type]
     app = task_queue.celery_app(broker, options.backend_protocol, queue_url=options.sqs_url)
 
@@ -112,7 +117,7 @@ if __name__ == "__main__":
     parser.add_argument("--task-visibility", required=True)
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--num-workers", type=int, required=True)
-    parser.add_argument("--broker-type", choices=tuple(BROKERS), required=True)
+    parser.add_argument("--broker-type", required=True)
     parser.add_argument("--backend-protocol", default="s3")
     parser.add_argument("--sqs-url", default="")
     main(parser.parse_args())

@@ -93,6 +93,7 @@ DEVICE_WORDS = {"node_selector": "nodeSelector", "tolerations": "tolerations"}
 ROLE_NAMES = {"release": "k8s-main-llm-engine", "endpoints": "llm-engine"}
 # How the product's credential of the environment comes about: by the pod's identity, or by a Secret.
 AZURE_CREDENTIALS = {"released": "WorkloadIdentityCredential", "documented": "EnvironmentCredential"}
+AZURE_POOLS = {"released": "", "documented": "broker_pool_limit: 0"}
 FORWARDER_OPTIONS = {"sqs": '- --sqs-url\n- "${SQS_QUEUE_URL}"', "servicebus": "- --backend-protocol\n- abs"}
 CHART_LABELS = ("helm.sh/chart", "app.kubernetes.io/managed-by")  # which the autoscaler does not carry
 GPU_TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
@@ -218,7 +219,9 @@ def substitutions(values: Values) -> dict[str, str]:
         "identity_label": 'azure.workload.identity/use: "true"' if values.cloud == "azure" else "",
         "azure_credential": AZURE_CREDENTIALS[values.contract],
         "client_secret_base64": base64.b64encode(values.client_secret.encode()).decode(),
-        "azure_values": render("values_azure.yaml", {}) if values.cloud == "azure" else "",
+        "azure_values": render("values_azure.yaml", {"azure_pool": AZURE_POOLS[values.contract]})
+        if values.cloud == "azure"
+        else "",
         "azure_env": render("azure_env.yaml", {}) if values.cloud == "azure" else "",
         "azure_secret_env": render("azure_secret_env.yaml", {}) if values.contract == "documented" else "",
         "forwarder_repository": values.image_repository,

@@ -60,6 +60,8 @@ def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_u
         results, "s3://"
     )
     app = Celery(name, broker=url, backend=backend)
+    if limit := os.environ.get("CELERY_BROKER_POOL_LIMIT"):
+        app.conf.broker_pool_limit = int(limit)
     app.conf.update(
         broker_transport_options=options,
         broker_connection_retry_on_startup=True,

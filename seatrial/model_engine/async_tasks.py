@@ -20,6 +20,8 @@ from seatrial.resources import PODS
 from seatrial.steps import step
 from seatrial.verdict import Blocked, Cause, NotJudged, Refused, Unhealthy
 
+BEFORE, AFTER = 4, 4
+"""Tasks sent before and after an idle time."""
 FORWARDER, WORKER = "celery-forwarder", "main"
 """The containers of an async worker's pod: the one takes tasks from the queue and hands them to the other."""
 
@@ -49,6 +51,36 @@ class AsyncTasks:
             if error.cause.key.startswith("timeout/"):
                 raise Unhealthy(self._unanswered(task_id, error.cause)) from None
             raise
+
+    def survive_idle(self) -> None:
+        """Tasks are answered after a while in which nobody asked anything of the endpoint, or of its connections.
+
+        Several before and after: each of the gateway's processes has connections of its own. AssertionError for a task
+        that fails, `Unhealthy` for one that the gateway cannot send, or that is not over.
+        """
+        trial = self.sight.site.trial
+        for number in range(BEFORE):
+            assert self.done({"nonce": f"{self.nonce}-before-{number}"}).succeeded, "a task before the idle time failed"
+        trial.wait.idle(trial.settings.broker_idle, what="the broker's connections idle")
+        for number in range(AFTER):
+            nonce = f"{self.nonce}-after-{number}"
+            try:
+                echo = self.done({"nonce": nonce}).echo()
+            except AssertionError as error:
+                raise Unhealthy(self._lost(number, error)) from None
+            assert echo == {"nonce": nonce}, f"task {number + 1} after the idle time came back as {echo}"
+
+    def _lost(self, number: int, error: AssertionError) -> Cause:
+        idle = self.sight.site.trial.settings.broker_idle * self.sight.site.trial.wait.factor
+        known = error.cause.evidence if isinstance(error, Unhealthy) else ()
+        return Cause(
+            f"servicebus.idle/{self.sight.name}",
+            f"after {idle:.0f} s without one, task {number + 1} is lost, and those before were not: the broker parts "
+            "with idle connections, and the release does not open them anew",
+            evidence=(str(error).splitlines()[0][:300], *known),
+            do="run an image that keeps connections to Service Bus alive and tries again (azure-servicebus 7.14.3, the "
+            "product's commit 9deb59f1); preflight/service_bus_pool_is_right says which setting applies",
+        )
 
     def __str__(self) -> str:
         return self.sight.name
@@ -133,6 +165,8 @@ def where(depth: Depth | None) -> str:
             f"the released product cannot do async with Redis for a broker: its gateway puts tasks into database {PUT}"
             f", where {depth.waiting} wait, its forwarders take them from {TAKEN}"
         )
+    if depth.waiting and depth.together:
+        return f"in its queue are {depth}"
     if depth.waiting:
         return f"{depth.waiting} wait in its queue, and nobody takes them"
     if depth.taken:

@@ -24,6 +24,8 @@ CACHE_URLS = {"onprem": "cache_redis_onprem_url", "gcp": "cache_redis_gcp_url", 
 """The cache's address by cloud, as `launch` has it."""
 BUILDER_QUEUE = "model-engine-service-builder"
 SQS, REDIS, SERVICE_BUS = "sqs", "redis", "servicebus"
+BROKER_DATABASES = (0, 1, 3)
+"""Of a Redis broker: builds, and the gateway's tasks of an hour; results; the forwarders' tasks of a day."""
 DEFAULT_SQS_REGION = "us-west-2"
 """Where the product looks for SQS without AWS_REGION in its environment, whatever `default_region` says."""
 _BARE = re.compile(r"[a-z0-9\-_/]*")

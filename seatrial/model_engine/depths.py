@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from seatrial.kube import Kube
 from seatrial.model_engine import places
-from seatrial.model_engine.configuration import REDIS, SQS, Configuration, builder_queue
+from seatrial.model_engine.configuration import REDIS, Configuration, builder_queue
 from seatrial.model_engine.discovery import Release, command, container
 from seatrial.model_engine.objects import LEFT
+from seatrial.model_engine.queue_services import QUEUE_SERVICES
 from seatrial.model_engine.services import QUEUE
 from seatrial.probe import Probe, Prober
 from seatrial.trial import Trial
@@ -32,13 +33,14 @@ REDIS_DATABASES = (PUT, TAKEN)
 class Depth:
     """What is in a queue: `waiting` for somebody to take it, and `taken` by somebody and not done; None: unknown.
 
-    `databases`: in which of Redis something waits.
+    `databases`: in which of Redis something waits. `together`: the broker counts what is taken as waiting, too.
     """
 
     exists: bool
     waiting: int = 0
     taken: int | None = None
     databases: tuple[int, ...] = ()
+    together: bool = False
 
     @property
     def empty(self) -> bool:
@@ -48,6 +50,8 @@ class Depth:
     def __str__(self) -> str:
         if not self.exists:
             return "the queue does not exist"
+        if self.together:
+            return f"{self.waiting} waiting, or taken and not done"
         taken = "" if self.taken is None else f", {self.taken} taken and not done"
         where = f" in Redis database {', '.join(map(str, self.databases))}" if self.databases else ""
         return f"{self.waiting} waiting{where}{taken}"
@@ -100,8 +104,8 @@ class Queues:
 
     def _question(self, queue: str) -> tuple[str, Mapping[str, Any]]:
         broker = self.configuration.broker
-        if broker == SQS:
-            return "sqs_ask", {"do": "depth", "queue": queue, "every": EVERY}
+        if asked := QUEUE_SERVICES.get(broker):
+            return asked.program, {"do": "depth", "queue": queue, "every": EVERY}
         if broker == REDIS:
             place = places.of_component(self.release, "gateway")
             redis = self.configuration.broker_redis(places.plain_env(place))
@@ -144,15 +148,15 @@ class Watch:
             found = self.depths()
             assert found, f"our pod has not looked into {self.queue} yet"
             last = found[-1]
-            left = last.exists if self.broker == SQS else bool(last.waiting)
+            left = last.exists if self.broker in QUEUE_SERVICES else bool(last.waiting)
             if left:
                 raise Unhealthy(self._left(last))
 
         try:
             self._waited(probe, self.trial.settings.image_pull_timeout + FORGOTTEN)
         except Unhealthy:
-            if self.broker == SQS:
-                taken_over(self.trial, self.queue)
+            if self.broker in QUEUE_SERVICES:
+                taken_over(self.trial, self.broker, self.queue)
             raise
         finally:
             self.probe.remove()
@@ -176,8 +180,8 @@ class Watch:
                 source=self.probe.place.seen_from,
                 do="the pre-flight checks of the broker say more",
             )
-        if self.broker == SQS:
-            return Depth(line["exists"], line.get("waiting", 0), line.get("taken", 0))
+        if self.broker in QUEUE_SERVICES:
+            return Depth(line["exists"], line.get("waiting", 0), line.get("taken", 0), together="taken" not in line)
         lengths = dict(zip(REDIS_DATABASES, line["replies"][1::2], strict=True))
         return Depth(True, sum(lengths.values()), databases=tuple(db for db, length in lengths.items() if length))
 
@@ -188,13 +192,12 @@ class Watch:
             evidence=(f"{self.broker}: {depth}", f"seen from {self.probe.place.seen_from}"),
             settle=FORGOTTEN,
             do="no API of the product deletes it any more: this run deletes it at its end"
-            if self.broker == SQS
+            if self.broker in QUEUE_SERVICES
             else "no API of the product deletes it any more: delete it in the broker",
-            look=f"aws sqs get-queue-url --queue-name {self.queue}" if self.broker == SQS else "",
+            look=QUEUE_SERVICES[self.broker].finds(self.queue) if self.broker in QUEUE_SERVICES else "",
         )
 
 
-def taken_over(trial: Trial, queue: str) -> None:
+def taken_over(trial: Trial, broker: str, queue: str) -> None:
     """The queue is of an endpoint of ours, and the product has forgotten it: from now on it is the journal's."""
-    url = f"$(aws sqs get-queue-url --queue-name {queue} --query QueueUrl --output text)"
-    trial.journal.intend(QUEUE, queue, by_pod=True, type=f"aws sqs delete-queue --queue-url {url}")
+    trial.journal.intend(QUEUE, queue, by_pod=True, type=QUEUE_SERVICES[broker].deletes(queue))

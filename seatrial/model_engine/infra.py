@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from seatrial import policies
 from seatrial.kube import Kube, Object
 from seatrial.logs import Line
-from seatrial.model_engine import discovery, places
+from seatrial.model_engine import agreement, discovery, places
 from seatrial.model_engine.configuration import LAUNCH, Configuration
 from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.health import (
@@ -215,6 +215,11 @@ class Infra:
             self.trial.note(f"the frameworks' tags are not compared: {self.release.helm}")
         if cause := frameworks.trouble(self.kube, self.release):
             raise Unhealthy(cause)
+
+    def brokers_agree(self) -> None:
+        """Helm, gateway, builder, autoscaler and forwarders go by one broker."""
+        found = Configuration.of_release(self.kube, self.release.components["gateway"], self.release.helm.values)
+        self.trial.note(f"the broker is {agreement.require(self.kube, self.release, found)}")
 
     def redis_lets_the_cacher_in(self) -> None:
         """A pod of ours in the cacher's place reads its URL, logs in, and writes a key that ends by itself."""

@@ -18,6 +18,10 @@ TEMPLATE = "deployment-runnable-image-sync-cpu.yaml"
 """Key of the service template that an endpoint on CPUs is made from."""
 _LINE, _BLANK = re.compile(r"^\s*\$\{\w+\}\s*$", re.M), re.compile(r"\$\{(\w+)\}")
 """What the builder fills in: a line of its own becomes a mapping."""
+AZURE = {"AZURE_CLIENT_ID": "client_id", "SERVICEBUS_NAMESPACE": "servicebus_namespace"}
+"""Variables that the chart makes of the values below `azure`."""
+IDENTITY = ("azure.workload.identity/use",)
+"""The labels by which a cluster gives a pod its rights in the cloud: a probe wants them, too."""
 DEFAULT = "default"
 """The service account that every namespace has."""
 
@@ -44,7 +48,13 @@ def of_template(template: Object, namespace: str, runs: str = "") -> Place:
         volume_mounts=tuple(main.get("volumeMounts") or ()),
         node_selector=dict(spec.get("nodeSelector") or {}),
         tolerations=tuple(spec.get("tolerations") or ()),
+        labels={name: value for name, value in _labels(template).items() if name in IDENTITY},
     )
+
+
+def _labels(template: Object) -> dict[str, str]:
+    found: dict[str, str] = (template.get("metadata") or {}).get("labels") or {}
+    return found
 
 
 def of_endpoints(kube: Kube, release: Release, namespace: str, configuration: Configuration) -> Place:
@@ -65,6 +75,7 @@ def of_endpoints(kube: Kube, release: Release, namespace: str, configuration: Co
         pull_secrets=place.pull_secrets,
         node_selector=place.node_selector,
         tolerations=place.tolerations,
+        labels=place.labels,
     )
 
 
@@ -120,6 +131,11 @@ def before_install(configuration: Configuration, namespace: str, part: str = "ga
     host, port = look(configuration.values, "redisHost"), look(configuration.values, "redisPort")
     if host:
         env += [{"name": "REDIS_HOST", "value": str(host)}, {"name": "REDIS_PORT", "value": str(port or 6379)}]
+    env += [
+        {"name": name, "value": str(value)}
+        for name, key in AZURE.items()
+        if (value := look(configuration.values, f"azure.{key}"))
+    ]
     if token := look(configuration.values, "redis.authSecretName"):
         key = look(configuration.values, "redis.authSecretKey") or "auth_token"
         reference = {"secretKeyRef": {"name": str(token), "key": str(key)}}
@@ -132,6 +148,7 @@ def before_install(configuration: Configuration, namespace: str, part: str = "ga
         env=tuple(env),
         node_selector={str(k): str(v) for k, v in (look(configuration.values, "nodeSelector") or {}).items()},
         tolerations=tuple(look(configuration.values, "tolerations") or ()),
+        labels=dict.fromkeys(IDENTITY, "true") if look(configuration.values, "azure") else {},
         note=note,
     )
 

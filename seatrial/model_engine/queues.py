@@ -9,8 +9,8 @@ from seatrial import connect
 from seatrial.journal import Entry
 from seatrial.model_engine import ground as grounds
 from seatrial.model_engine import services
-from seatrial.model_engine.configuration import SQS
 from seatrial.model_engine.ground import Ground
+from seatrial.model_engine.queue_services import QUEUE_SERVICES
 from seatrial.model_engine.services import PREFIX, QUEUE
 from seatrial.run import run_in
 from seatrial.trial import Trial
@@ -18,17 +18,17 @@ from seatrial.verdict import NotApplicable
 
 
 def remove(trial: Trial, entry: Entry) -> None:
-    """The cleaner: returns once SQS has said that the queue is deleted, or that there is none."""
+    """The cleaner: returns once the broker has said that the queue is deleted, or that there is none."""
     with _ground(trial) as ground:
         services.queue(ground, "delete", entry.name)
 
 
 def find(trial: Trial) -> Iterator[Entry]:
-    """The finder: queues of any run of ours, where the release's broker is SQS."""
+    """The finder: queues of any run of ours, where the release's broker is a queue service."""
     if not trial.writes:
         raise NotApplicable("to look for them takes a pod; with --delete they are looked for, too")
     with _ground(trial) as ground:
-        if ground.release is None or ground.configuration.broker != SQS:
+        if ground.release is None or ground.configuration.broker not in QUEUE_SERVICES:
             return
         found = services.queues(ground, f"{PREFIX}seatrial-")
         for name in found:

@@ -126,6 +126,15 @@ RIGHTS: Table = {
     ),
     "vllm_image": _probe(Place.ENDPOINTS),
     "forwarder_image": _probe(Place.ENDPOINTS),
+    "preflight/service_account_has_its_role": (
+        Right("list", PODS),
+        Right("get", SERVICE_ACCOUNTS),
+        Right("get", SERVICE_ACCOUNTS, Place.ENDPOINTS),
+    ),
+    "preflight/service_bus_secret_exists": (
+        Right("list", PODS),
+        Right("get", SECRETS, without="on Azure a Secret that logs the release in to Service Bus is not looked at"),
+    ),
     "preflight/named_secrets_exist": (Right("get", SECRETS), Right("get", SECRETS, Place.ENDPOINTS)),
     "preflight/images_are_from_expected_registries": (Right("list", PODS, Place.ENDPOINTS),),
     "queues": (Right("create delete get", PODS, without="nobody looks into the broker's queues"),),

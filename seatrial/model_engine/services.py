@@ -9,10 +9,19 @@ from typing import Any
 from seatrial import policies
 from seatrial.journal import Entry
 from seatrial.model_engine import places
-from seatrial.model_engine.configuration import DEFAULT_SQS_REGION, LAUNCH, REDIS, SQS, Redis
+from seatrial.model_engine.configuration import (
+    BROKER_DATABASES,
+    DEFAULT_SQS_REGION,
+    LAUNCH,
+    REDIS,
+    SERVICE_BUS,
+    SQS,
+    Redis,
+)
 from seatrial.model_engine.ground import Ground
-from seatrial.model_engine.health import broker, database, redis
+from seatrial.model_engine.health import database, redis
 from seatrial.model_engine.health.signs import Sign, by_code
+from seatrial.model_engine.queue_services import QUEUE_SERVICES, QueueService
 from seatrial.probe import Place
 from seatrial.secret import Secret
 from seatrial.settings import how_to_give
@@ -38,19 +47,6 @@ SQLSTATES = {
     "25006": "readonly",
 }
 """What PostgreSQL's codes are called in causes."""
-AWS_CODES = {
-    "no-credentials": "auth",
-    "InvalidClientTokenId": "auth",
-    "SignatureDoesNotMatch": "auth",
-    "ExpiredToken": "auth",
-    "UnrecognizedClientException": "auth",
-    "InvalidIdentityToken": "auth",
-    "QueueDoesNotExist": "no-queue",
-    "AWS.SimpleQueueService.NonExistentQueue": "no-queue",
-    "unreachable": "refused",
-    "no-region": "wrong-region",
-}
-"""What SQS's codes are called in causes; whatever begins with AccessDenied is `denied`."""
 
 
 @dataclass
@@ -66,8 +62,8 @@ class Answer:
     def result(self) -> dict[str, Any]:
         """The program's line; `Unhealthy` with its cause, *error* for a time-out that may be the probe's own."""
         said: dict[str, Any] = self.probe.result()
-        if self.service == SQS and not self.place.namespace:
-            self._as_somebody_else(said)
+        if self.service in QUEUE_SERVICES and not self.place.namespace:
+            self._as_somebody_else(QUEUE_SERVICES[self.service], said)
         if said["ok"]:
             note = f" ({self.place.note})" if self.place.note else ""
             self.ground.trial.note(f"{said['at']} answers {self._seen_from()}{note}")
@@ -76,10 +72,10 @@ class Answer:
             policies.refuse_doubt(self.ground.kube, self.place.namespace, self.probe.labels, said)
         raise Unhealthy(self._cause(said))
 
-    def _as_somebody_else(self, said: Mapping[str, Any]) -> None:
+    def _as_somebody_else(self, asked: QueueService, said: Mapping[str, Any]) -> None:
         """Asked from this machine it is not the release's role that was let in, or was not."""
-        line = "SQS was asked with this machine's own credentials, not as the release's service account"
-        if (not said["ok"] and AWS_CODES.get(said["code"]) == "auth") or "AccessDenied" in str(said.get("code")):
+        line = f"{asked.title} was asked with this machine's own credentials, not as the release's service account"
+        if not said["ok"] and asked.called(str(said["code"])) in ("auth", "denied"):
             raise NotJudged(
                 Reason.PERMISSION,
                 f"{line}: {said['said']}",
@@ -87,6 +83,11 @@ class Answer:
                 do="let a pod ask (probe_from: pod), or give this machine the role's credentials",
             )
         self.ground.trial.warn(line)
+
+    @property
+    def region(self) -> str:
+        """The one that SQS was asked in, whatever came of it."""
+        return str(self.probe.result()["region"])
 
     def remove(self) -> None:
         """Remove what asks."""
@@ -102,16 +103,17 @@ class Answer:
 
 
 def cause(service: str, code: str, at: str, evidence: tuple[str, ...] = (), look: str = "") -> Cause:
-    """What a program's `code` means: for ``redis``, ``database`` or ``sqs``."""
+    """What a program's `code` means: for ``redis``, ``database``, ``sqs`` or ``servicebus``."""
     match service:
         case "database":
             name = SQLSTATES.get(code, code)
             sign = by_code(database.SIGNS, name) or Sign(name.lower(), (), f"the database {{at}} answers {code}", "")
             return sign.cause("database", at, evidence, look)
-        case "sqs":
-            name = "denied" if "AccessDenied" in code else AWS_CODES.get(code, code)
-            sign = by_code(broker.SIGNS, name) or Sign(name.lower(), (), f"the broker {{at}} answers {code}", "")
-            return sign.cause("broker", SQS, evidence, look)
+        case _ if service in QUEUE_SERVICES:
+            asked = QUEUE_SERVICES[service]
+            name = asked.called(code)
+            sign = by_code(asked.signs, name) or Sign(name.lower(), (), f"the broker {{at}} answers {code}", "")
+            return sign.cause(asked.component, service, evidence, look)
         case _:
             return redis.replied(code, at, evidence, look)
 
@@ -136,7 +138,7 @@ def cache(ground: Ground) -> Answer:
 
 
 def redis_broker(ground: Ground) -> Answer:
-    """The Redis broker: PING, and a write. `NotApplicable` where the broker is another."""
+    """The Redis broker: PING, and a write in each database of the product's. `NotApplicable` where it is another."""
     settings = ground.trial.settings
     _refused(ground)
     if ground.configuration.broker != REDIS and settings.broker_redis_host is None:
@@ -145,7 +147,8 @@ def redis_broker(ground: Ground) -> Answer:
     found = ground.configuration.broker_redis(places.plain_env(place))
     if found is None and settings.broker_redis_host is None:
         raise BadSettings("nothing says where the Redis broker is", do=how_to_give("broker_redis_host"))
-    ask: dict[str, Any] = {"commands": [["PING"], _write(ground, PREFIX)], "token_env": TOKEN}
+    each = [one for database in BROKER_DATABASES for one in (["SELECT", database], _write(ground, PREFIX))]
+    ask: dict[str, Any] = {"commands": [["PING"], *each], "token_env": TOKEN}
     return _redis(ground, place, ask, found, settings.broker_redis_host, settings.broker_redis_port, "broker")
 
 
@@ -169,14 +172,23 @@ def database_answers(ground: Ground) -> Answer:
 
 def sqs_lists(ground: Ground) -> Answer:
     """SQS: the list of queues, as the release's service account."""
-    return _sqs(ground, "list", {})
+    return _queue_service(ground, QUEUE_SERVICES[SQS], "list", {})
 
 
 def sqs_goes_round(ground: Ground) -> RoundTrip:
-    """A queue of ours, made, tagged, sent to, received from and deleted; in the journal before it is made."""
+    """A message through a queue of ours in SQS; the queue is in the journal before it is made."""
+    return _goes_round(ground, QUEUE_SERVICES[SQS])
+
+
+def service_bus_goes_round(ground: Ground) -> RoundTrip:
+    """The same in Service Bus: a sender opens, and the message comes out at a receiver."""
+    return _goes_round(ground, QUEUE_SERVICES[SERVICE_BUS])
+
+
+def _goes_round(ground: Ground, asked: QueueService) -> RoundTrip:
     run = ground.trial.run
     name = f"{PREFIX}{run.name('probe')}"
-    answer = _sqs(ground, "round", {"queue": name, "tags": {"seatrial-run": run.id}}, journaled=name)
+    answer = _queue_service(ground, asked, "round", {"queue": name, "tags": {"seatrial-run": run.id}}, journaled=name)
     return RoundTrip(answer, name)
 
 
@@ -197,46 +209,70 @@ class RoundTrip:
             journal.settled(Entry(QUEUE, self.name), "never made")
         return self.answer.result()
 
+    @property
+    def sdk(self) -> str:
+        """The version of the broker's SDK in the image that asked, whatever came of it; empty where it does not say."""
+        return str(self.answer.probe.result().get("sdk", ""))
+
     def remove(self) -> None:
         """Remove what asks; a queue that it left stays in the journal."""
         self.answer.remove()
 
 
 def queue(ground: Ground, do: str, name: str) -> dict[str, Any]:
-    """``find``, ``depth`` or ``delete`` the SQS queue `name`: the program's line."""
-    found = _sqs(ground, do, {"queue": name})
-    return found.result()
+    """``depth`` or ``delete`` the queue `name` of the release's queue service: the program's line."""
+    return _queue_service(ground, _its_own(ground), do, {"queue": name}).result()
 
 
 def queues(ground: Ground, prefix: str) -> list[str]:
-    """The names of the SQS queues that begin with `prefix`."""
-    return [str(one) for one in _sqs(ground, "list", {"prefix": prefix}).result()["queues"]]
+    """The names of its queues that begin with `prefix`."""
+    return [str(one) for one in _queue_service(ground, _its_own(ground), "list", {"prefix": prefix}).result()["queues"]]
 
 
-def _sqs(ground: Ground, do: str, more: Mapping[str, Any], journaled: str = "") -> Answer:
-    configuration, settings = ground.configuration, ground.trial.settings
+def _its_own(ground: Ground) -> QueueService:
+    """`NotApplicable` where the broker is none."""
     _refused(ground)
-    ground.trial.scope.require_cloud("aws", configuration.cloud, _source(ground))
-    if configuration.broker != SQS:
+    if ground.configuration.broker not in QUEUE_SERVICES:
+        raise NotApplicable(f"the broker is {ground.configuration.broker} ({_source(ground)})")
+    return QUEUE_SERVICES[ground.configuration.broker]
+
+
+def _queue_service(
+    ground: Ground, asked: QueueService, do: str, more: Mapping[str, Any], journaled: str = ""
+) -> Answer:
+    configuration = ground.configuration
+    _refused(ground)
+    ground.trial.scope.require_cloud(asked.cloud, configuration.cloud, _source(ground))
+    if configuration.broker != asked.name:
         raise NotApplicable(f"the broker is {configuration.broker} ({_source(ground)})")
-    place = _with(ground.identity("builder" if ground.release else "gateway"), "AWS_")
-    theirs = places.plain_env(place).get("AWS_REGION") or DEFAULT_SQS_REGION
-    ask: dict[str, Any] = {"do": do, **more}
-    if settings.aws_region and ground.release is None:
-        ask["region"] = settings.aws_region
-    elif settings.aws_region and settings.aws_region != theirs:
-        _another_region(ground, theirs, settings.aws_region)
+    place = _with(ground.identity("builder" if ground.release else "gateway"), *asked.variables)
+    own, where = _WHERE[asked.name](ground, place)
+    ask: dict[str, Any] = {"do": do, **more, **own}
     if journaled:
-        ground.trial.journal.intend(
-            QUEUE,
-            journaled,
-            region=ask.get("region", theirs),
-            by_pod=True,
-            type=f"aws sqs delete-queue --region {ask.get('region', theirs)} --queue-url "
-            f"$(aws sqs get-queue-url --queue-name {journaled} --query QueueUrl --output text)",
-        )
-    probe = ground.prober.start(f"sqs-{do}", place, "sqs_ask", (ask,))
-    return Answer(ground, SQS, probe, _seen(ground, place), _look(ground, "builder"))
+        ground.trial.journal.intend(QUEUE, journaled, where=where, by_pod=True, type=asked.deletes(journaled, where))
+    probe = ground.prober.start(f"{asked.name}-{do}", place, asked.program, (ask,))
+    return Answer(ground, asked.name, probe, _seen(ground, place), _look(ground, "builder"))
+
+
+def _region(ground: Ground, place: Place) -> tuple[dict[str, str], str]:
+    """What SQS is asked with, and in which region."""
+    settings = ground.trial.settings
+    theirs = places.plain_env(place).get("AWS_REGION") or DEFAULT_SQS_REGION
+    if settings.aws_region and ground.release is None:
+        return {"region": settings.aws_region}, settings.aws_region
+    if settings.aws_region and settings.aws_region != theirs:
+        _another_region(ground, theirs, settings.aws_region)
+    return {}, theirs
+
+
+def _namespace(ground: Ground, place: Place) -> tuple[dict[str, str], str]:
+    """What Service Bus is asked with, and in which of its namespaces."""
+    theirs = places.plain_env(place).get("SERVICEBUS_NAMESPACE") or ""
+    told = ground.trial.settings.asb_namespace
+    return ({"namespace": told}, told) if told else ({}, theirs)
+
+
+_WHERE = {SQS: _region, SERVICE_BUS: _namespace}
 
 
 def _another_region(ground: Ground, theirs: str, told: str) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from contextlib import closing
 
 from seatrial.journal import Entry
-from seatrial.model_engine.configuration import SQS, Configuration
+from seatrial.model_engine.configuration import Configuration
 from seatrial.model_engine.depths import EVERY, Queues, Watch, taken_over
+from seatrial.model_engine.queue_services import QUEUE_SERVICES
 from seatrial.model_engine.sight import Sight
 from seatrial.model_engine.site import Site
 from seatrial.verdict import Blocked, NotJudged
@@ -37,8 +38,9 @@ def remember(site: Site, entry: Entry, unbuilt: bool) -> None:
 def has_appeared(site: Site, entry: Entry) -> None:
     """The builder has been at it after all: what it made can be removed, its queue by the journal."""
     remember(site, entry, False)
-    if entry.how.get("queue") and _configuration(site).broker == SQS:
-        taken_over(site.trial, entry.how["queue"])
+    broker = _configuration(site).broker
+    if entry.how.get("queue") and broker in QUEUE_SERVICES:
+        taken_over(site.trial, broker, entry.how["queue"])
 
 
 def must_stay_away(site: Site, entry: Entry, sight: Sight) -> None:

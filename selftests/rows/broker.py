@@ -1,6 +1,6 @@
 """Of the broker, and of who asks it."""
 
-from rows.row import ACCEPTED, BEYOND_ACCEPTED, NEED_SERVING, RESTARTED, SERVES, Row, each
+from rows.row import ACCEPTED, ASYNC_TASKS, BEYOND_ACCEPTED, NEED_SERVING, RESTARTED, SERVES, Row, each
 
 ROWS = [
     Row(
@@ -8,7 +8,7 @@ ROWS = [
         each(
             ("sqs_lists_queues", "sqs_queue_goes_round", "builder_is_connected", *ACCEPTED), "the broker sqs cannot be"
         ),
-        blocks=BEYOND_ACCEPTED,
+        blocks=("brokers_agree", *BEYOND_ACCEPTED),
         left=True,
         long_proof=True,
     ),
@@ -21,7 +21,7 @@ ROWS = [
             ),
             "the release's role has not the rights to the broker sqs",
         ),
-        blocks=BEYOND_ACCEPTED,
+        blocks=("brokers_agree", *BEYOND_ACCEPTED),
         perhaps=("builder_runs", "no_pod_in_error_state", RESTARTED),  # each time it runs for a moment before it dies
         long_proof=True,
     ),
@@ -32,6 +32,23 @@ ROWS = [
         at_timeout=True,
         blocks=NEED_SERVING,
         left=True,  # what was asked for may still be built, once somebody mends it
+        long_proof=True,
+    ),
+    Row(
+        ("brokers-disagree", "wrong-region"),
+        {
+            "sqs_region_is_the_releases": "the release means different regions of SQS: eu-west-1 by AWS_REGION of",
+            "brokers_agree": "helm declares the broker elasticache",
+        },
+        select=("-k", "brokers_agree or sqs_region"),
+    ),
+    Row(
+        ("queue-create-denied",),
+        {
+            "sqs_queue_goes_round": "the release's role has not the rights to the broker sqs",
+            "async_endpoint_serves": "Failed to create SQS queue",
+        },
+        blocks=ASYNC_TASKS,
         long_proof=True,
     ),
 ]

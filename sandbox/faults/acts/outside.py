@@ -13,13 +13,18 @@ from sandbox.handle import Sandbox
 
 
 async def switch(sandbox: Sandbox, service: str, *, running: bool) -> None:
-    """Stop or start `service`: redis, postgres, sqs."""
+    """Stop or start `service`: redis, postgres, sqs, servicebus."""
     await _put(sandbox, service, {"running": running})
 
 
 async def deny(sandbox: Sandbox, *actions: str) -> None:
     """What nobody may do with queues any more, ``*`` for anything; nothing: all may be done again."""
     await _put(sandbox, "sqs/deny", [["*", action] for action in actions])
+
+
+async def idle(sandbox: Sandbox, seconds: float | None) -> None:
+    """How long Service Bus bears a connection without a sign of life; None: as long as always."""
+    await _put(sandbox, "servicebus/idle", {"seconds": seconds})
 
 
 async def _put(sandbox: Sandbox, path: str, body: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from seatrial.model_engine.health import redis
+from seatrial.model_engine.health import redis, service_bus
 from seatrial.model_engine.health.signs import Sign, first
 from seatrial.verdict import Cause
 
@@ -53,16 +53,21 @@ SIGNS = (
     ),
 )
 _TRANSPORT = re.compile(r"Cannot connect to (\w+)://")
+_OF_AZURE = re.compile(r"azureservicebus|servicebus\.windows\.net|azure\.(servicebus|identity|core)|amqp:|AADSTS", re.I)
 
 
 def told(text: str, at: str, redis_at: str, evidence: Iterable[str] = (), look: str = "") -> Cause | None:
-    """The cause that `text`, which is of the broker, tells of: of Redis, where that is the broker, else by `SIGNS`.
+    """The cause that `text`, which is of the broker, tells of: of Redis or Service Bus, where that is the broker, else
+    by `SIGNS`.
 
     `at` names the broker where the text has no transport: ``sqs``.
     """
     quoted = tuple(evidence)
     if cause := redis.told(text, redis_at, quoted, look):
         return cause
+    if _OF_AZURE.search(text):
+        known = first(service_bus.SIGNS, text)
+        return known.cause("servicebus", service_bus.AT, quoted, look) if known else None
     sign = first(SIGNS, text)
     found = _TRANSPORT.search(text)
     return sign.cause("broker", found[1] if found else at, quoted, look) if sign else None
