@@ -83,13 +83,15 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
     tokens = {user.name: secrets.token_urlsafe(24) for user in users}
     api = ApiServer(users={tokens[user.name]: user for user in users}, service_network=claim.network(200))
     postgres, redis, sqs, s3 = Postgres(place, host), Redis(place, host), Sqs(host), S3(host, models.stored())
-    azure = Azure(place, lambda number: claim.address(0, 20 + number), api.subject)
+    azure = None
+    if meaning.cloud == "azure":
+        azure = Azure(place, lambda number: claim.address(0, 20 + number), api.subject)
     # Models are fetched from S3's stand-in on every cloud, by whatever client.
-    clouds: tuple[Any, ...] = (azure, s3) if meaning.cloud == "azure" else (sqs, s3)
+    clouds: tuple[Any, ...] = (azure, s3) if azure else (sqs, s3)
     if meaning.redis_broker and not redis.program:
         raise NotAvailableError(NEEDS_REDIS)
-    services = {"postgres": postgres, "redis": redis, "sqs": sqs, "servicebus": azure.bus}
-    operator = Operator(host, services, sqs, azure.bus)
+    bus = azure.bus if azure else None
+    operator = Operator(host, {"postgres": postgres, "redis": redis, "sqs": sqs}, sqs, bus)
     for part in (postgres, redis, *clouds, operator, api):
         parts.push_async_callback(part.stop)
     outside = (postgres, redis, *clouds, operator)
@@ -140,7 +142,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
                 "PATH": os.environ["PATH"],
                 "LANG": "C.UTF-8",
                 "SANDBOX_TIME_SCALE": str(options.time_scale),
-                **({"SANDBOX_AUTHORITY": str(azure.authority)} if meaning.cloud == "azure" else {}),
+                **({"SANDBOX_AUTHORITY": str(azure.authority)} if azure else {}),
             },
             ready_after=options.ready_after,
             slow_label=ENDPOINT_LABEL,
@@ -160,7 +162,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         await started.start()
 
     await install(admin, chart.surroundings(values))
-    if meaning.cloud == "azure":
+    if azure:
         await install(admin, [azure.webhook()])
     if meaning.vendor:
         await install(admin, manifests.objects(meaning.vendor, meaning.cloud))

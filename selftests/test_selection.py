@@ -14,7 +14,7 @@ from verdicts import CHECKS, NOT_OF_THIS
 from seatrial import docs
 
 READ = {"permissions", "namespaces_exist", "named_secrets_exist", "images_are_from_expected_registries"}
-READ |= {"target_is_as_declared", *gpu.READ}
+READ |= {"target_is_as_declared", "service_account_has_its_role", "service_bus_secret_exists", *gpu.READ}
 CONTROL_PLANE = {"healthz", "endpoints_are_listed", "no_credentials_no_entry"}
 INFRA = {check.id.partition("/")[2] for check in docs.checks() if check.phase == "infra"}
 INFRA_WRITES = {"cacher_redis_lets_it_in"}
@@ -23,6 +23,7 @@ NO_SYNC = {"task_without_endpoint_is_refused", "failing_task_fails", "cacher_pub
 NO_SYNC |= {"streaming_task_echoes", *(one.format("streaming") for one in ENDPOINT)}
 TIER_A = NO_SYNC | {one.format(kind) for one in ENDPOINT for kind in ("sync", "async")}
 TIER_A |= {"sync_task_echoes", "async_task_succeeds", "failing_async_task_is_told", "unknown_async_task_never_succeeds"}
+TIER_A |= {"async_endpoint_survives_idle"}
 
 
 @pytest.mark.parametrize(

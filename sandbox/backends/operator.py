@@ -34,7 +34,8 @@ class Operator(Served):
     def __init__(
         self, host: str, services: Mapping[str, Service], sqs: Sqs, service_bus: ServiceBus | None = None
     ) -> None:
-        self._services, self._sqs, self._service_bus = services, sqs, service_bus
+        self._services: dict[str, Service] = {**services, **({"servicebus": service_bus} if service_bus else {})}
+        self._sqs, self._service_bus = sqs, service_bus
         app = web.Application()
         app.router.add_put("/sqs/deny", self._deny)
         app.router.add_put("/servicebus/idle", self._idle)
