@@ -42,8 +42,11 @@ from sandbox.kube import kubeconfig
 from sandbox.kube.server import ApiServer
 from sandbox.kube.users import MASTERS, NODES, User
 from sandbox.model_engine import chart, helm, models
+from sandbox.node import environment
+from sandbox.node.forks import Forks
 from sandbox.node.kubelet import Kubelet
 from sandbox.node.policies import NetworkPolicies
+from sandbox.node.process import tied
 from sandbox.node.services import ServiceProxy
 from sandbox.signs import Signs
 
@@ -90,6 +93,15 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
     clouds: tuple[Any, ...] = (azure, s3) if azure else (sqs, s3)
     if meaning.redis_broker and not redis.program:
         raise NotAvailableError(NEEDS_REDIS)
+    machine = {
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "SANDBOX_TIME_SCALE": str(options.time_scale),
+        **({"SANDBOX_AUTHORITY": str(azure.authority)} if azure else {}),
+    }
+    forks = Forks(chart.IMPORTS, environment.of_python(place / "services.json", machine))
+    parts.push_async_callback(forks.stop)
+    forks.start(tied(), place / "fork_server.log")
     bus = azure.bus if azure else None
     operator = Operator(host, {"postgres": postgres, "redis": redis, "sqs": sqs}, sqs, bus)
     for part in (postgres, redis, *clouds, operator, api):
@@ -138,12 +150,8 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
             pod_network=claim.network(1 + number),
             directory=place,
             images=images,
-            environment={
-                "PATH": os.environ["PATH"],
-                "LANG": "C.UTF-8",
-                "SANDBOX_TIME_SCALE": str(options.time_scale),
-                **({"SANDBOX_AUTHORITY": str(azure.authority)} if azure else {}),
-            },
+            environment=machine,
+            forks=forks,
             ready_after=options.ready_after,
             slow_label=ENDPOINT_LABEL,
             **own,

@@ -193,8 +193,8 @@ def test_a_task_that_fails_is_told_at_once(caplog):
     assert "KeyError('uid')" in caplog.text
 
 
-def started(argv, written):
-    return Process.start(argv, env=dict(os.environ), cwd=Path.cwd(), sink=written.extend)
+async def started(argv, written):
+    return await Process.start(argv, env=dict(os.environ), cwd=Path.cwd(), sink=written.extend)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def started(argv, written):
 def test_a_process_ends_as_a_container_does(script, code, output):
     async def run():
         written = bytearray()
-        process = started(["sh", "-c", script], written)
+        process = await started(["sh", "-c", script], written)
         return await process.exited, bytes(written)
 
     assert asyncio.run(run()) == (code, output)
@@ -229,7 +229,7 @@ def test_a_process_ends_as_a_container_does(script, code, output):
 def test_sigterm_is_that_of_process_1(script, init, code):
     async def run():
         written = bytearray()
-        process = started(["sh", "-c", script], written)
+        process = await started(["sh", "-c", script], written)
         while not written:
             await asyncio.sleep(0.01)
         process.terminate(init=init)
@@ -251,7 +251,7 @@ def test_sigterm_is_that_of_process_1(script, init, code):
 def test_a_program_that_cannot_start_is_told_in_runcs_words(program, text):
     async def run():
         with pytest.raises(StartError) as refused:
-            started([program], bytearray())
+            await started([program], bytearray())
         return str(refused.value)
 
     assert asyncio.run(run()) == text
@@ -264,7 +264,7 @@ from pathlib import Path
 from sandbox.node.process import Process
 
 async def main():
-    process = Process.start(sys.argv[1:], env=dict(os.environ), cwd=Path.cwd(),
+    process = await Process.start(sys.argv[1:], env=dict(os.environ), cwd=Path.cwd(),
                                   sink=lambda data: os.write(1, data))
     await process.exited
 

@@ -63,6 +63,12 @@ PROGRAMS = {
     "model_engine_server.inference.forwarding.echo_server": "sandbox.model_engine.echo",
     MIGRATION: str(Path(__file__).with_name("run_database_migration.sh")),
 }
+# What they import of others, and what of it would come in one by one as they work.
+IMPORTS = (
+    *("aiohttp.web", "asyncpg", "boto3", "fastapi", "redis.asyncio", "uvicorn", "yaml"),
+    *("celery.bin.celery", "celery.apps.worker", "celery.backends.s3", "celery.concurrency.prefork"),
+    *("kombu.transport.SQS", "kombu.transport.redis"),
+)
 # What the templates of the three types of endpoints do not share.
 PROXY = 'sidecar.istio.io/holdApplicationUntilProxyStarts: "true"'
 ENDPOINT_TYPES: dict[str, dict[str, Any]] = {

@@ -148,11 +148,12 @@ class Container:
         self._id = f"containerd://{secrets.token_hex(32)}"
         self.event("Normal", "Created", "Container created")
         try:
-            self._process = Process.start(
+            self._process = await Process.start(
                 self._command.argv,
                 env=self._variables,
                 cwd=self.pod.root,
                 sink=self.log.write,
+                forks=self.pod.node.forks,
             )
         except StartError as error:
             self.log.close()
@@ -160,6 +161,9 @@ class Container:
             self.event("Warning", "Failed", f"Error: {text}")
             self._terminated(128, "StartError", text)
             return False
+        except asyncio.CancelledError:
+            self.log.close()
+            raise
         return True
 
     async def _configure(self, image: Image) -> None:
@@ -290,7 +294,7 @@ class Container:
         written = bytearray()
         argv = command.in_container(tokens, self.pod.root)
         try:
-            process = Process.start(argv, env=self._variables, cwd=self.pod.root, sink=written.extend)
+            process = await Process.start(argv, env=self._variables, cwd=self.pod.root, sink=written.extend)
         except StartError as error:
             return EXEC_FAILED.format(error)
         try:

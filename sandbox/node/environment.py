@@ -36,13 +36,21 @@ def of_node(services: Path, api_url: str, own: Mapping[str, str]) -> dict[str, s
     `services`: the file that `ServiceProxy` writes; `api_url`: the API server as this node reaches it; `own`: what the
     node adds.
     """
-    here, api = Path(__file__), urlsplit(api_url)
+    api = urlsplit(api_url)
+    return {
+        **of_python(services, own),
+        "KUBERNETES_SERVICE_HOST": api.hostname or "",
+        "KUBERNETES_SERVICE_PORT": str(api.port or 443),
+    }
+
+
+def of_python(services: Path, own: Mapping[str, str]) -> dict[str, str]:
+    """As much of it as there is before there is an API server."""
+    here = Path(__file__)
     inherited = ("LANG", "LC_ALL", "PATH", "SANDBOX_TIME_SCALE")
     machine = {name: os.environ[name] for name in inherited if name in os.environ} | dict(own)
     return {
         **machine,
-        "KUBERNETES_SERVICE_HOST": api.hostname or "",
-        "KUBERNETES_SERVICE_PORT": str(api.port or 443),
         "PATH": f"{Path(sys.executable).parent}:{machine['PATH']}",
         "PYTHONPATH": f"{here.with_name('pod_site')}:{here.parents[2]}",
         "PYTHONUNBUFFERED": "1",

@@ -12,6 +12,7 @@ from sandbox.client import ApiError, Client, Object
 from . import environment, registration
 from .devices import Devices
 from .events import Recorder
+from .forks import Forks
 from .images import Images
 from .network import PodNetwork
 from .pod import Pod, is_over
@@ -35,6 +36,7 @@ class Kubelet:
     `environment` is added to every pod's. Pods that carry the label `slow_label` become ready no sooner than
     `ready_after` seconds after they were assigned. Both times are scaled by the sandbox's clock. `conditions` are of
     health agents: type -> status, reason, message. `machine` is the folder of a machine with devices, see `Devices`.
+    `forks` begins Python programs, where there is one.
     """
 
     def __init__(
@@ -54,8 +56,9 @@ class Kubelet:
         conditions: Mapping[str, tuple[str, str, str]] = {},
         capacity: Mapping[str, str] = CAPACITY,
         machine: Path | None = None,
+        forks: Forks | None = None,
     ) -> None:
-        self.client, self.name, self.address, self.directory = client, name, address, directory
+        self.client, self.name, self.address, self.directory, self.forks = client, name, address, directory, forks
         self.network = PodNetwork(pod_network)
         self.images = Images(images)
         self.recorder = Recorder(client, name)

@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from .forks import Forks
+
 PR_SET_PDEATHSIG = 1
 PRCTL = ctypes.CDLL(None).prctl
 
@@ -19,47 +21,53 @@ class StartError(Exception):
     """The program could not be started; the text is runc's."""
 
 
+def tied() -> Callable[[], None]:
+    """What ties a child to the life of this process: between fork and exec. No other thread here could hold a lock."""
+    parent = os.getpid()
+
+    def tie() -> None:
+        PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(128 + signal.SIGKILL)
+
+    return tie
+
+
 class Process:
     """Made by `start`. `exited` is a future with the container's exit code (128 + n for a signal n)."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], output: int, sink: Callable[[bytes], None]) -> None:
+    def __init__(self, pid: int, ended: asyncio.Future[int], output: int, sink: Callable[[bytes], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self.pid = popen.pid
+        self.pid = pid
         self.exited: asyncio.Future[int] = self._loop.create_future()
-        self._popen, self._output, self._sink = popen, output, sink
-        self._handle = os.pidfd_open(popen.pid)
-        self._loop.add_reader(self._handle, self._reap)
+        self._output, self._sink = output, sink
         os.set_blocking(output, False)
         self._loop.add_reader(output, self._read)
+        ended.add_done_callback(self._ended)
 
     @classmethod
-    def start(cls, argv: list[str], *, env: Mapping[str, str], cwd: Path, sink: Callable[[bytes], None]) -> Process:
+    async def start(
+        cls,
+        argv: list[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        sink: Callable[[bytes], None],
+        forks: Forks | None = None,
+    ) -> Process:
         """Start `argv`; stdout and stderr go to `sink` as they come. Returns once it runs; raises `StartError`."""
-        kubelet = os.getpid()
-
-        def tie() -> None:  # between fork and exec; this process has no other threads, which could hold a lock
-            PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != kubelet:  # it died before the line above
-                os._exit(128 + signal.SIGKILL)
-
         output, output_end = os.pipe()
         try:
-            popen = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output_end,
-                stderr=output_end,
-                env=env,
-                cwd=cwd,
-                start_new_session=True,
-                preexec_fn=tie,
-            )
-        except OSError as error:
+            if forks is not None and forks.take(argv):
+                pid, ended = await forks.fork(argv, env, cwd, output_end)
+            else:
+                pid, ended = _spawned(argv, env, cwd, output_end)
+        except BaseException:
             os.close(output)
-            raise StartError(f'exec: "{argv[0]}": {_reason(argv[0], error)}') from error
+            raise
         finally:
             os.close(output_end)
-        return cls(popen, output, sink)
+        return cls(pid, ended, output, sink)
 
     def terminate(self, *, init: bool) -> None:
         """SIGTERM as a container's process 1 has it: an init hands it on to the program and all of its group; a program
@@ -98,18 +106,44 @@ class Process:
             self._loop.remove_reader(self._output)
         return bool(data)
 
-    def _reap(self) -> None:
-        """The first process has ended: nothing of a container outlives it, and its last words are still in the pipe."""
-        self._loop.remove_reader(self._handle)
-        os.close(self._handle)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        code = self._popen.wait()
+    def _ended(self, ended: asyncio.Future[int]) -> None:
+        """Its last words are still in the pipe."""
         while self._read():
             pass
         self._loop.remove_reader(self._output)
         os.close(self._output)
-        self.exited.set_result(code if code >= 0 else 128 - code)
+        self.exited.set_result(ended.result())
+
+
+def _spawned(argv: list[str], env: Mapping[str, str], cwd: Path, output: int) -> tuple[int, asyncio.Future[int]]:
+    """A process and what will be its exit code. `StartError`."""
+    try:
+        popen = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+            preexec_fn=tied(),
+        )
+    except OSError as error:
+        raise StartError(f'exec: "{argv[0]}": {_reason(argv[0], error)}') from error
+    loop, handle = asyncio.get_running_loop(), os.pidfd_open(popen.pid)
+    ended: asyncio.Future[int] = loop.create_future()
+
+    def reap() -> None:
+        """The first process has ended: nothing of a container outlives it."""
+        loop.remove_reader(handle)
+        os.close(handle)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(popen.pid, signal.SIGKILL)
+        code = popen.wait()
+        ended.set_result(code if code >= 0 else 128 - code)
+
+    loop.add_reader(handle, reap)
+    return popen.pid, ended
 
 
 def _reason(program: str, error: OSError) -> str:

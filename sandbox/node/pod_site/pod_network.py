@@ -11,15 +11,13 @@ import os
 import socket
 from typing import Any
 
-ADDRESS = os.environ["POD_IP"]
-NAME = os.environ["POD_NAME"]
-NAMESPACE = os.environ["POD_NAMESPACE"]
+ADDRESS = NAME = NAMESPACE = ""  # of the pod, see `identify`
 SERVICES = os.environ["SANDBOX_SERVICES"]
 EGRESS = os.path.join(os.path.dirname(SERVICES), "egress.json")
 NAMES = os.path.join(os.path.dirname(SERVICES), "names.json")
 
 WILDCARD = ("", "0.0.0.0", "::", None)
-LOCAL = ("localhost", "127.0.0.1", "::1", NAME)
+LOCAL = ("localhost", "127.0.0.1", "::1")
 
 _getaddrinfo = socket.getaddrinfo
 _bind, _connect, _connect_ex = socket.socket.bind, socket.socket.connect, socket.socket.connect_ex
@@ -44,7 +42,7 @@ def outside() -> dict[str, Any]:
 
 def resolve(host: str) -> str:
     """The address of a name; an address is its own. Nothing outside the sandbox has a name here."""
-    if host in WILDCARD or host in LOCAL:
+    if host in WILDCARD or host in LOCAL or host == NAME:
         return ADDRESS
     try:
         ipaddress.ip_address(host.partition("%")[0])
@@ -138,8 +136,15 @@ def gethostname() -> str:
     return NAME
 
 
+def identify() -> None:
+    """Be the pod of the environment."""
+    global ADDRESS, NAME, NAMESPACE
+    ADDRESS, NAME, NAMESPACE = (os.environ[f"POD_{what}"] for what in ("IP", "NAME", "NAMESPACE"))
+
+
 def install() -> None:
     """Put these in the places of the standard library's."""
+    identify()
     for method in (bind, connect, connect_ex):
         setattr(socket.socket, method.__name__, method)
     for function in (getaddrinfo, gethostbyname, gethostbyaddr, gethostname):
