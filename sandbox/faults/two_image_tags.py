@@ -6,6 +6,7 @@ Sign: the tags of the Deployments' images.
 from sandbox.client import Client
 from sandbox.faults.acts import images
 from sandbox.faults.acts.public import public
+from sandbox.faults.acts.restart import speaks
 from sandbox.faults.acts.scale import BUILDER, rolled_out, running
 from sandbox.handle import Sandbox
 
@@ -24,7 +25,7 @@ async def heal(sandbox: Sandbox) -> None:
 
 
 async def set_image(sandbox: Sandbox, image: str) -> None:
-    """Have the builder run `image`; returns once no other pod of it does."""
+    """Have the builder run `image`; returns once no other pod of it does, and it takes tasks."""
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
         builder = await running(client, sandbox.namespace, BUILDER)
         name = builder["metadata"]["name"]
@@ -32,3 +33,4 @@ async def set_image(sandbox: Sandbox, image: str) -> None:
         patch = {"spec": {"template": {"spec": {"containers": [{"name": container, "image": image}]}}}}
         await client.patch(f"/apis/apps/v1/namespaces/{sandbox.namespace}/deployments/{name}", patch, kind="strategic")
         await rolled_out(client, sandbox.namespace, name)
+        await speaks(client, sandbox, BUILDER, "ready.")

@@ -40,12 +40,18 @@ async def scale(sandbox: Sandbox, word: str, replicas: int) -> None:
 
 
 async def rolled_out(client: Client, namespace: str, name: str) -> None:
-    """Return once all pods of a Deployment are of its newest template, ready, and no others are left."""
+    """Return once all pods of a Deployment are of its newest template, ready, and no others are left.
+
+    Those that are ending count: a builder that ends may still take a message from its queue, and never give it back.
+    """
 
     async def complete() -> bool:
         found = await client.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
         status, wanted = found.get("status", {}), found["spec"]["replicas"]
         counts = [status.get(f"{which}Replicas", 0) for which in ("updated", "available")] + [status.get("replicas", 0)]
-        return status.get("observedGeneration") == found["metadata"]["generation"] and counts == [wanted] * 3
+        if status.get("observedGeneration") != found["metadata"]["generation"] or counts != [wanted] * 3:
+            return False
+        selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"]["matchLabels"].items())
+        return len(await client.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)) == wanted
 
     await until(complete, f"{name} has rolled out")
