@@ -22,7 +22,18 @@ SPREAD = ("test_faults", "test_prove_faults", "test_prove_workers")
 LONGEST = (
     *("test_prove_faults", "test_prove_workers", "test_interrupts", "test_runs", "test_sweep", "test_faults"),
     *("test_sandboxed", "test_model_engine_released", "test_model_engine_documented", "test_model_engine_words"),
-    *("test_bad_input", "test_doctor", "test_guarded", "test_preflight", "test_changed", "test_selection"),
+    *(
+        "test_llm_sandbox",
+        "test_gpu_nodes",
+        "test_sandbox_up",
+        "test_probe_programs",
+        "test_bad_input",
+        "test_doctor",
+        "test_guarded",
+        "test_preflight",
+        "test_changed",
+        "test_selection",
+    ),
     "test_permissions",
 )
 """They begin first, so that none of them is what everybody waits for in the end."""

@@ -48,36 +48,55 @@ def kubeconfig(folder: Path, server: str = "https://127.0.0.1:9", *names: str) -
 @pytest.mark.parametrize(
     ("arguments", "environment", "line"),
     [
-        (("--set", "timout_factor=2"), {}, "timeout_factor"),
-        (("--set", "timout_factor=2", "-n", "2"), {}, "timeout_factor"),
-        (("--no-cluster",), {"GATEWAY_URL": "gateway.example", **TOKEN, **IMAGE}, "GATEWAY_URL (environment)"),
-        ((), {}, "ERROR: there is no kubeconfig, and this is no pod of a cluster; "),
-        (("-n", "2"), {}, "ERROR: there is no kubeconfig, and this is no pod of a cluster; "),
-        (("--context", "prod"), {}, "ERROR: the context 'prod' is named, and there is no kubeconfig"),
-        (("--no-cluster",), {"GATEWAY_URL": NOWHERE, **IMAGE}, "AUTH_TOKEN"),
-        (("--no-cluster",), {"GATEWAY_URL": NOWHERE, **TOKEN}, "MODEL_ENGINE_IMAGE_REPOSITORY"),
-        (("--no-cluster",), {**TOKEN, **IMAGE}, "GATEWAY_URL"),
-        (
+        pytest.param(("--set", "timout_factor=2"), {}, "timeout_factor", id="unknown-setting", marks=pytest.mark.prove),
+        pytest.param(("--set", "timout_factor=2", "-n", "2"), {}, "timeout_factor", id="unknown-setting-n2"),
+        pytest.param(
+            ("--no-cluster",),
+            {"GATEWAY_URL": "gateway.example", **TOKEN, **IMAGE},
+            "GATEWAY_URL (environment)",
+            id="malformed-url",
+            marks=pytest.mark.prove,
+        ),
+        pytest.param((), {}, "ERROR: there is no kubeconfig, and this is no pod of a cluster; ", id="no-kubeconfig"),
+        pytest.param(
+            ("-n", "2"),
+            {},
+            "ERROR: there is no kubeconfig, and this is no pod of a cluster; ",
+            id="no-kubeconfig-n2",
+            marks=pytest.mark.prove,
+        ),
+        pytest.param(
+            ("--context", "prod"),
+            {},
+            "ERROR: the context 'prod' is named, and there is no kubeconfig",
+            id="context-without-kubeconfig",
+            marks=pytest.mark.prove,
+        ),
+        pytest.param(("--no-cluster",), {"GATEWAY_URL": NOWHERE, **IMAGE}, "AUTH_TOKEN", id="no-token"),
+        pytest.param(
+            ("--no-cluster",),
+            {"GATEWAY_URL": NOWHERE, **TOKEN},
+            "MODEL_ENGINE_IMAGE_REPOSITORY",
+            id="no-image",
+            marks=pytest.mark.prove,
+        ),
+        pytest.param(
+            ("--no-cluster",), {**TOKEN, **IMAGE}, "GATEWAY_URL", id="no-gateway-url", marks=pytest.mark.prove
+        ),
+        pytest.param(
             ("--no-cluster",),
             {"GATEWAY_URL": "http://model-engine.models.svc.cluster.local", **TOKEN, **IMAGE},
             "model-engine.models.svc.cluster.local does not resolve from here",
+            id="does-not-resolve",
         ),
-        (("--time-scale", "0.2"), {}, "--time-scale is an option of the sandbox: give --sandbox, too"),
-        (("--sandbox=atlantis",), {}, "atlantis"),
-    ],
-    ids=[
-        "unknown-setting",
-        "unknown-setting-n2",
-        "malformed-url",
-        "no-kubeconfig",
-        "no-kubeconfig-n2",
-        "context-without-kubeconfig",
-        "no-token",
-        "no-image",
-        "no-gateway-url",
-        "does-not-resolve",
-        "time-scale-alone",
-        "unknown-word",
+        pytest.param(
+            ("--time-scale", "0.2"),
+            {},
+            "--time-scale is an option of the sandbox: give --sandbox, too",
+            id="time-scale-alone",
+            marks=pytest.mark.prove,
+        ),
+        pytest.param(("--sandbox=atlantis",), {}, "atlantis", id="unknown-word"),
     ],
 )
 def test_known_before_anything_runs(
@@ -119,15 +138,18 @@ TRUNCATED = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Lengt
 @pytest.mark.parametrize(
     ("says", "code", "line"),
     [
-        ((HTML,), 1, "HTML"),
-        ((BAD_GATEWAY,), 1, "502"),
-        ((TRUNCATED, CLOSE), 1, "breaks off in the middle of its answer"),
-        ((CLOSE,), 1, "closes the connection without an answer"),
-        (None, 1, "accepts the connection and does not answer within"),
-        ((LOGIN,), 3, "login.example"),
-        ((REFUSED,), 3, "AUTH_TOKEN (environment)"),
+        pytest.param((HTML,), 1, "HTML", id="html"),
+        pytest.param((BAD_GATEWAY,), 1, "502", id="502", marks=pytest.mark.prove),
+        pytest.param(
+            *((TRUNCATED, CLOSE), 1, "breaks off in the middle of its answer"),
+            id="truncated",
+            marks=pytest.mark.prove,
+        ),
+        pytest.param(*((CLOSE,), 1, "closes the connection without an answer"), id="closes", marks=pytest.mark.prove),
+        pytest.param(None, 1, "accepts the connection and does not answer within", id="never-answers"),
+        pytest.param((LOGIN,), 3, "login.example", id="login-page"),
+        pytest.param((REFUSED,), 3, "AUTH_TOKEN (environment)", id="token-refused", marks=pytest.mark.prove),
     ],
-    ids=["html", "502", "truncated", "closes", "never-answers", "login-page", "token-refused"],
 )
 def test_a_gateway_that_is_none(tmp_path: Path, says: tuple[bytes, ...] | None, code: int, line: str) -> None:
     def say(spoken: Spoken) -> Iterator[bytes]:

@@ -90,22 +90,29 @@ def named(check: str, name: str) -> str:
     return HEAD + check.replace("def test_it(", f"def test_{name}(")
 
 
-@pytest.mark.parametrize("name", ROWS)
+EXITS = ("pass", "KeyError", "not_applicable")
+"""One for each way of being alone with a check that is fine."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in EXITS else pytest.mark.prove) for name in ROWS]
+)
 def test_row(suite: Suite, name: str) -> None:
     ended = suite.write(infra=FINE, **{name: named(ROWS[name][0], name)}).pytest()
     row_holds(ended, name, ROWS[name])
     assert (ended.code, ended.run["exit"], ended.junit["fine"]) == (ROWS[name][2], ROWS[name][2], "passed"), ended.out
 
 
-def test_every_row_with_workers(suite: Suite) -> None:
+@WORKERS
+def test_every_row(suite: Suite, workers: tuple[str, ...]) -> None:
     suite.write(infra=FINE, **{name: named(row[0], name) for name, row in ROWS.items()})
-    ended = suite.pytest("-n", "2")
+    ended = suite.pytest(*workers)
     for name, row in ROWS.items():
         row_holds(ended, name, row)
     assert (ended.code, ended.junit["fine"]) == (1, "passed")
 
 
-@pytest.mark.parametrize("name", ["pass", "KeyError", "not_applicable"])
+@pytest.mark.parametrize("name", EXITS)
 def test_exit_code_with_workers(suite: Suite, name: str) -> None:
     assert suite.write(infra=FINE, **{name: named(ROWS[name][0], name)}).pytest("-n", "2").code == ROWS[name][2]
 
