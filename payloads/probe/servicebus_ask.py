@@ -1,15 +1,14 @@
 """Asks Azure Service Bus, as the product does: with what the environment has for a credential.
 
 Argument: {"do": list, round, depth or delete; "queue", "prefix"; "namespace": instead of the environment's;
-"every": seconds, for ever}. Codes: refused, dns, timeout, auth, denied, no-such-queue, closed, no-namespace.
+"longest": seconds that the SDK gets; "every": seconds, for ever}.
+Codes: refused, dns, timeout, unreachable, auth, denied, no-such-queue, closed, no-namespace, or an HTTP status.
 """
 
-import json
 import os
-import socket
-import sys
 import threading
-import time
+
+from common import connected, tell
 
 SECONDS = 10
 LONGEST = 45
@@ -31,20 +30,17 @@ def main(ask):
     if not namespace:
         return fail("no-namespace", "SERVICEBUS_NAMESPACE is not set in the release's pods")
     for port in (AMQPS, HTTPS):
-        try:
-            socket.create_connection((host, port), timeout=SECONDS).close()
-        except socket.gaierror as error:
-            return fail("dns", error)
-        except socket.timeout:
-            return fail("timeout", f"port {port} accepts no connection within {SECONDS} s")
-        except OSError as error:
-            return fail("refused", f"port {port}: {error}")
+        connection, code, why = connected(host, port, SECONDS)
+        if connection is None:
+            return fail(code, f"port {port}: {why}")
+        connection.close()
     found = []
     thread = threading.Thread(target=lambda: found.append(asked_by_sdk(host, ask, done, fail)), daemon=True)
     thread.start()
-    thread.join(LONGEST)
+    longest = ask.get("longest", LONGEST)
+    thread.join(longest)
     if not found:
-        return fail("timeout", f"it accepts the connection and does not answer within {LONGEST} s")
+        return fail("timeout", f"it accepts the connection and does not answer within {longest} s")
     return dict(found[0], at=at, sdk=sdk)
 
 
@@ -134,10 +130,5 @@ def delete(queues, host, credential, ask, done):
 
 
 ACTIONS = {"list": list_queues, "round": round_trip, "depth": depth, "delete": delete}
-asked = json.loads(sys.argv[1])
-while True:
-    print(json.dumps({"nonce": os.environ.get("SEATRIAL_NONCE", ""), **main(asked)}), flush=True)
-    if "every" not in asked:
-        break
-    time.sleep(asked["every"])
+tell(main)
 os._exit(0)  # whatever the SDK still waits for

@@ -1,0 +1,182 @@
+"""What is decided about brokers: by settings, words and answers; no network."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import recordings
+
+from seatrial.model_engine import agreement, cloud_roles, regions, service_bus
+from seatrial.model_engine.agreement import AUTOSCALER, BUILDER, FORWARDER, GATEWAY, HELM
+from seatrial.model_engine.async_tasks import where
+from seatrial.model_engine.depths import Depth
+from seatrial.model_engine.health import broker
+from seatrial.model_engine.queue_services import QUEUE_SERVICES
+from seatrial.model_engine.services import cause
+
+AWS, AZURE, GCP = (cloud_roles.ROLES[cloud] for cloud in ("aws", "azure", "gcp"))
+ARN = "arn:aws:iam::123456789012:role/llm"
+CLIENT = "11111111-1111-1111-1111-111111111111"
+
+
+# -- roles ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "named", "variables", "wrong", "by"),
+    [
+        (AWS, ARN, {"AWS_WEB_IDENTITY_TOKEN_FILE"}, "", "what the cluster gives its pods"),
+        (AWS, ARN, {"PATH"}, "not-injected", ""),
+        (AWS, ARN, {"AWS_ACCESS_KEY_ID"}, "", "credentials of its own"),
+        (AWS, ARN, None, "", "its annotation"),  # no pod of it is there
+        (AWS, None, {"AWS_CONTAINER_CREDENTIALS_FULL_URI"}, "", "what the cluster gives its pods"),  # pod identity
+        (AWS, None, {"PATH"}, "", ""),  # its nodes' role, perhaps
+        (AWS, "role/llm", {"PATH"}, "malformed", ""),
+        (AWS, "arn:aws-cn:iam::123456789012:role/path/llm", None, "", "its annotation"),
+        (AZURE, CLIENT, {"AZURE_CLIENT_ID"}, "not-injected", ""),
+        (AZURE, "my-identity", None, "malformed", ""),
+        (GCP, "llm@project.iam.gserviceaccount.com", {"PATH"}, "", "its annotation"),  # GKE's metadata server gives it
+        (GCP, "llm@project", {"PATH"}, "malformed", ""),
+    ],
+)
+def test_a_service_account_comes_by_its_role(
+    role: cloud_roles.CloudRole, named: str | None, variables: set[str] | None, wrong: str, by: str
+) -> None:
+    found = cloud_roles.judge(role, named, variables)
+    assert found[0] == wrong
+    assert found[1].startswith(by)
+    assert bool(found[1]) is bool(by)
+
+
+def test_what_every_pod_has_counts() -> None:
+    def pod(*names: str) -> dict[str, object]:
+        return {"spec": {"containers": [{"env": [{"name": one} for one in names]}, {}]}}
+
+    assert cloud_roles.pods_variables([pod("A", "B"), pod("B")]) == {"B"}
+    assert cloud_roles.pods_variables([]) is None
+
+
+# -- the pool -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("documented", "limit", "keep_alive", "sdk", "wrong"),
+    [
+        (False, None, "", "7.14.3", ""),
+        (False, "10", "30", "7.15.0", ""),
+        (False, "0", "", "7.15.0", "broker_pool_limit is 0, old advice"),
+        (False, None, "0", "7.15.0", "SERVICEBUS_KEEP_ALIVE_INTERVAL is 0"),
+        (False, None, "240", "7.15.0", "SERVICEBUS_KEEP_ALIVE_INTERVAL is 240"),
+        (False, None, "soon", "7.15.0", "SERVICEBUS_KEEP_ALIVE_INTERVAL is soon"),
+        (False, None, "", "7.11.4", "the image has azure-servicebus 7.11.4"),
+        (False, None, "", "", ""),  # the image does not say
+        (True, "0", "", "7.11.4", ""),
+        (True, None, "30", "7.15.0", "broker_pool_limit is not set"),
+        (True, "10", "", "7.15.0", "broker_pool_limit is 10"),
+    ],
+)
+def test_never_both_settings_are_demanded(
+    documented: bool, limit: str | None, keep_alive: str, sdk: str, wrong: str
+) -> None:
+    found = service_bus.pool_trouble(documented=documented, limit=limit, keep_alive=keep_alive, sdk=sdk)
+    assert found.startswith(wrong)
+    assert bool(found) is bool(wrong)
+
+
+def test_the_pool_is_found_at_any_depth_and_in_the_environment_first() -> None:
+    values = {"azure": {"client_id": "x"}, "config": {"values": {"launch": {"broker_pool_limit": 0}}}}
+    assert service_bus.pool_limit(values, {}) == "0"
+    assert service_bus.pool_limit(values, {"CELERY_BROKER_POOL_LIMIT": "5"}) == "5"
+    assert service_bus.pool_limit({"broker_pool_limit": None}, {}) is None
+
+
+# -- agreement ------------------------------------------------------------------------------------------------------
+
+
+def test_whose_broker_is_another_is_said_by_broker() -> None:
+    same = dict.fromkeys((HELM, GATEWAY, FORWARDER, AUTOSCALER, BUILDER), "sqs")
+    assert agreement.disagreement(same) == ""
+    assert agreement.disagreement(same | {FORWARDER: "elasticache", HELM: "elasticache"}).startswith(
+        "helm declares the broker elasticache, which the forwarders"
+    )
+    redis = dict.fromkeys(same, "redis")
+    assert agreement.disagreement(redis | {HELM: "elasticache"}) == ""  # a word for Redis, where forwarders get another
+    found = agreement.disagreement(same | {BUILDER: "redis"})
+    assert found.endswith(": sqs by " + ", ".join(list(same)[:-1]) + "; redis by the builder's log")
+
+
+def test_the_builders_log_tells_its_broker() -> None:
+    assert agreement.transport(json.dumps(recordings.load("logs_healthy_builder"))) == "sqs"
+    assert agreement.transport("- ** ---------- .> transport:   redis://redis:6379/0\n") == "redis"
+    bus = '{"message": "Connected to azureservicebus://DefaultAzureCredential@ns.servicebus.windows.net"}'
+    assert agreement.transport(bus) == "servicebus"
+    assert agreement.transport("nothing of it") == ""
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["    - --broker-type\n    - servicebus\n", '- "--broker-type"\n- "servicebus"\n', "--broker-type=servicebus"],
+)
+def test_the_forwarders_command_line_tells_theirs(template: str) -> None:
+    assert agreement.forwarder_type(template) == "servicebus"
+    assert agreement.forwarder_type("- --queue\n- q\n") == ""
+
+
+# -- regions --------------------------------------------------------------------------------------------------------
+
+
+def test_who_means_which_region_is_said_by_region() -> None:
+    assert regions.differing({"a": "us-west-2", "b": "us-west-2"}) == ""
+    assert regions.differing({"a": "us-west-2", "b": "eu-west-1"}).endswith(": us-west-2 by a; eu-west-1 by b")
+
+
+# -- words and codes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("azure.servicebus.exceptions.ServiceBusAuthenticationError: CBS Token", "servicebus.auth/servicebus"),
+        ("azure.identity: WorkloadIdentityCredential: AADSTS700213: No matching", "servicebus.auth/servicebus"),
+        (
+            "Unauthorized access. 'Manage' claim(s) are required. sb://ns.servicebus.windows.net",
+            "servicebus.denied/servicebus",
+        ),
+        ("amqp:not-found: The messaging entity 'sb://ns/q' could not be found", "servicebus.no-such-queue/servicebus"),
+        ("Cannot connect to azureservicebus://x: [Errno 111] Connection refused", "servicebus.refused/servicebus"),
+        ("https://ns.servicebus.windows.net/q: Name or service not known", "servicebus.dns/servicebus"),
+        ("ServiceBusConnectionError: amqp:connection:forced", "servicebus.closed/servicebus"),
+        ("Cannot connect to sqs://localhost//: Could not connect to the endpoint URL", "broker.refused/sqs"),
+    ],
+)
+def test_what_logs_say_of_a_broker(text: str, key: str) -> None:
+    found = broker.told(text, "sqs", "cache:6379")
+    assert found is not None
+    assert found.key == key
+
+
+def test_what_probes_say_has_the_keys_that_logs_have() -> None:
+    assert cause("servicebus", "auth", "ns:5671").key == "servicebus.auth/servicebus"
+    assert cause("servicebus", "denied", "ns:5671").key == "servicebus.denied/servicebus"
+    assert cause("servicebus", "409", "ns:5671").line == "the broker servicebus answers 409"
+    assert cause("sqs", "AccessDeniedException", "SQS").key == "broker.denied/sqs"
+    assert cause("sqs", "unreachable", "SQS").key == "broker.refused/sqs"
+
+
+def test_a_queue_is_deleted_by_hand_where_it_is() -> None:
+    sqs, bus = QUEUE_SERVICES["sqs"], QUEUE_SERVICES["servicebus"]
+    assert sqs.deletes("q", "eu-west-1") == (
+        "aws sqs delete-queue --region eu-west-1 --queue-url "
+        "$(aws sqs get-queue-url --region eu-west-1 --queue-name q --query QueueUrl --output text)"
+    )
+    assert "--region" not in sqs.deletes("q")
+    assert bus.deletes("q", "ns").endswith("--namespace-name ns --name q")
+    assert sqs.finds("q") == "aws sqs get-queue-url --queue-name q"
+
+
+def test_what_is_taken_is_not_told_from_what_waits_where_the_broker_does_not() -> None:
+    one = Depth(True, 1, 0, together=True)
+    assert where(one) == "in its queue are 1 waiting, or taken and not done"
+    assert not one.empty
+    assert Depth(True, 0, 0, together=True).empty
