@@ -21,7 +21,7 @@ ROWS = [
             ),
             "the released product cannot ",
         ),
-        blocks=BEYOND_ACCEPTED,
+        blocks=("brokers_agree", *BEYOND_ACCEPTED),
         words=("onprem",),
         left=True,  # nobody can know that what was asked for will never be built
         long_proof=True,
@@ -38,4 +38,5 @@ ROWS = [
         long_proof=True,
     ),
     *(Row((), {}, words=(where, "patched"), long_proof=True) for where in ELSEWHERE),
+    *(Row((), {}, words=words, long_proof=True) for words in (("azure",), ("azure", "documented"))),
 ]
