@@ -10,4 +10,5 @@ pytest_plugins = [
     "fixtures.permissions",
     "fixtures.preflight",
     "fixtures.gpu",
+    "fixtures.tier_b",
 ]

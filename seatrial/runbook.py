@@ -47,7 +47,7 @@ PLACEHOLDERS: Mapping[str, Setting | Found | Later] = {
     "POD": Found("the pods of the endpoint or component in question"),
     "REDIS_HOST": Setting("redis_host"),
     "REDIS_PORT": Setting("redis_port"),
-    "VLLM_POD_NAME": Later("tier B: the pods of the endpoint (R0 5.2)"),
+    "VLLM_POD_NAME": Found("the pods of the endpoint, by their label"),
     "VLLM_REPOSITORY": Setting("vllm_repository"),
     "VLLM_TAG": Setting("vllm_tag"),
 }
@@ -97,6 +97,7 @@ DELIVERED = (
     *("2.1", "2.2", "2.3", "2.4", "2.5", "2.6"),
     *("3.1", "3.2"),
     *("4.1", "4.2", "4.3", "4.4", "4.5", "4.6"),
+    *("5.1", "5.2", "5.3", "5.4", "5.5"),
 )
 """The steps that have checks; the others are to come."""
 BEYOND = "beyond R0"

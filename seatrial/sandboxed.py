@@ -45,6 +45,8 @@ def start(config: pytest.Config) -> dict[str, Any]:
         "namespace": up["namespace"],
         "auth_token": up["token"],
     }
+    if not any(one.startswith("checkpoint_path=") for one in config.getoption(dest("--set")) or ()):
+        found["checkpoint_path"] = up["checkpoint_path"]
     if config.getoption(dest("--no-cluster")):
         repository, _, tag = up["image"].rpartition(":")
         found = {"gateway_url": up["gateway_url"], "auth_token": up["token"]}

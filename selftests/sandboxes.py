@@ -32,8 +32,12 @@ class Sandbox:
     up: dict[str, Any]
 
     def environment(self) -> dict[str, str]:
-        """What a user exports: the two things nobody can discover."""
-        return {"KUBECONFIG": self.up["kubeconfig"], "AUTH_TOKEN": self.up["token"]}
+        """What a user exports: the things nobody can discover."""
+        return {
+            "KUBECONFIG": self.up["kubeconfig"],
+            "AUTH_TOKEN": self.up["token"],
+            "CHECKPOINT_PATH": self.up["checkpoint_path"],
+        }
 
     def without_cluster(self) -> dict[str, str]:
         """What a user exports for ``--no-cluster``."""

@@ -165,7 +165,7 @@ def test_what_a_sandbox_says_is_mixed_with_no_other_deployment(tmp_path: Path) -
         ("token_file=x", "did you mean auth_token_file?"),
         ("timeout-factor=2", "did you mean timeout_factor?"),
         ("zzz=1", "choose one of: asb_namespace, "),
-        ("vllm_pod_name=x", "no check of today needs it; it comes with tier B"),
+        ("vllm_pod_name=x", "leave it away, the suite finds it"),
         ("pod=x", "the suite finds it"),
         ("settle", "--set 'settle' gives no value [--set] write --set SETTING=VALUE"),
         ("=3", "--set '=3' gives no value"),

@@ -6,6 +6,7 @@ import re
 
 from dummies import Ended
 from rows.gpu import ON_NODES
+from rows.llm import TIER_B
 
 from seatrial import docs
 
@@ -21,6 +22,7 @@ NOT_OF_THIS = {
     "preflight/service_bus_goes_round",
     "preflight/service_bus_pool_is_right",
     "tier_a/async_endpoint_survives_idle",
+    *(f"tier_b/{name}" for name in TIER_B),
 }
 """Not applicable to a release of the other contract, with another broker, or where nobody declares or asks for it."""
 

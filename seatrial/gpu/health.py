@@ -17,6 +17,8 @@ SOUND = LABELS | TAKES | OFFERS
 """What a node must not fall short of, whatever runs on it now."""
 LINES = 8
 """Of the nodes of a cause's evidence: one line for all of one shape and with the same reasons."""
+_TAKEN = ROOM - {Code.INSUFFICIENT}
+"""Of GPUs; where there is one and too little else, its holders are not why."""
 NAMES = 3
 """Of nodes in one line."""
 _AT_ONCE = frozenset({Code.LABEL_MISSING, Code.LABEL_VALUE, Code.WRONG_RESOURCE_NAME})
@@ -170,7 +172,7 @@ def explained(sight: Sight, want: Want, kubectl: str = "kubectl") -> Cause | Non
     nearest = sorted(with_gpus, key=lambda one: (len(one.reasons), one.name))
     room = [one for one in nearest if not one.short_of(SOUND)]
     evidence = _lines(nearest, len(every))
-    if room and all(one.short_of(ROOM) for one in room) and (cause := sight.busy(want, kubectl)):
+    if room and all(one.short_of(_TAKEN) for one in room) and (cause := sight.busy(want, kubectl)):
         return replace(cause, evidence=evidence)
     first = (room or nearest)[0]
     reason = first.reasons[0]

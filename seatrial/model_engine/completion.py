@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from seatrial.arrival import Piece
 from seatrial.http import Answer, Streamed
 from seatrial.model_engine.client import Object
 from seatrial.model_engine.health.vllm import NO_TEMPLATE
+from seatrial.record import events as recorded
 from seatrial.sse import events
 from seatrial.verdict import Cause, Unhealthy
 
@@ -129,6 +131,12 @@ def flow(streamed: Streamed, asked: Asked) -> Flow:
     tokens = int(usage.get("completion_tokens") or 0) or len(said.pieces)
     first, last = said.pieces[0].seconds, said.pieces[-1].seconds
     return Flow("".join(said.texts), len(said.pieces), said.reads, first, last, tokens, done)
+
+
+def requested(record: Path) -> set[str]:
+    """The paths of all completions that the run with this record asked for."""
+    paths = {str(one["path"]) for one in recorded(record) if one["kind"] == "http" and one["method"] == "POST"}
+    return {one for one in paths if "completions" in one}
 
 
 def counts(content: str) -> bool | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from seatrial.gpu import busy
 from seatrial.model_engine import making, removal, unbuilt
 from seatrial.model_engine.client import Contract, Object, terminal
 from seatrial.model_engine.kinds import Kind
@@ -73,7 +74,12 @@ class Lifecycle:
             self._reasons.task, self._reasons.since = made.task, began
         trial = self.site.trial
         timeout = getattr(trial.settings, self.kind.ready_timeout)
-        found = trial.wait.until(self._look, timeout, what=f"{self.kind} endpoint", since=began)
+        try:
+            found = trial.wait.until(self._look, timeout, what=f"{self.kind} endpoint", since=began)
+        except Unhealthy as error:
+            if self.kind.gpus and (taken := busy.told(error.cause)):
+                raise taken from None
+            raise
         seconds = time.monotonic() - began
         slow = getattr(trial.settings, self.kind.ready_warning) if self.kind.ready_warning else math.inf
         if seconds > slow * trial.settings.timeout_factor:

@@ -124,6 +124,15 @@ RIGHTS: Table = {
         Right("list", DEVICE_CONFIGS, Place.CLUSTER),
         Right("list", DEPLOYMENTS, Place.CLUSTER, without="what a GPU operator needs beside it is not judged"),
     ),
+    "tier_b_applies": (
+        Right("list", NODES, Place.CLUSTER),
+        Right("list", PODS, Place.CLUSTER, without="that GPUs are in use, and by whom, is not known"),
+    ),
+    "llms": (
+        *_probe(Place.ENDPOINTS),
+        Right("list", DAEMON_SETS, Place.CLUSTER, without=_BENEATH),
+        Right("get", PODS, Place.CLUSTER, "log", without=_BENEATH),
+    ),
     "vllm_image": _probe(Place.ENDPOINTS),
     "forwarder_image": _probe(Place.ENDPOINTS),
     "preflight/service_account_has_its_role": (
@@ -145,6 +154,9 @@ RIGHTS: Table = {
         )
         for kind in ("sync", "streaming")
     },
+    "tier_b/nothing_of_llm_endpoint_is_left": tuple(
+        Right("list" if one is PODS else "get list", one, Place.ENDPOINTS) for one in KINDS
+    ),
     "tier_a/nothing_of_async_endpoint_is_left": (
         *(Right("list" if one is PODS else "get list", one, Place.ENDPOINTS) for one in KINDS),
         Right("create delete get", PODS),  # of ours: they look for its queue
@@ -152,6 +164,8 @@ RIGHTS: Table = {
 }
 """Read by `seatrial.permissions`: before each run, for ``preflight/permissions``, and for docs/rbac.yaml."""
 
+OF_GPUS = frozenset({"gpu_nodes", "gpu_driver", "vllm_image_on_gpu_nodes", "tier_b_applies", "llms"})
+"""Not needed where the user says that there are none."""
 BY_SETTING = frozenset({"overlays", "expect.gpu"})
 """Needed only by who sets something: labels for our pods, a number of GPUs."""
 
@@ -162,7 +176,8 @@ def needs(trial: Trial, target: Target) -> frozenset[str]:
     gpus = "preflight/target_is_as_declared" in trial.needs and trial.settings.expect.gpu
     labels = "probes" in trial.needs and look(trial.settings.overlays, f"{POD}.metadata.labels")
     also = {"overlays": labels, "forward": forwarded, "lease": trial.writes, "expect.gpu": gpus and gpus.at_least}
-    return trial.needs | {name for name, needed in also.items() if needed}
+    found = trial.needs | {name for name, needed in also.items() if needed}
+    return found - OF_GPUS if trial.settings.expect.no_gpus else found
 
 
 def namespaces(settings: Settings, target: Target, release: Release | None) -> dict[Place, str]:

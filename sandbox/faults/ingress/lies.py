@@ -251,7 +251,7 @@ LIES: dict[str, tuple[Lie, ...]] = {
     "async-success-with-500": (Lie("GET", ASYNC_TASK, once_successful(status_code=500)),),
     "streaming-answers-nothing": (Lie("POST", STREAMING_TASKS, answer(200, "", "text/event-stream")),),
     "delete-leaves-queue": (Lie("DELETE", ENDPOINT, keep_the_queue),),
-    "delete-not-performed": (Lie("DELETE", ENDPOINT, answer(200, {"deleted": True})),),
+    "delete-not-performed": (Lie("DELETE", f"{ENDPOINT}|{LLM_ENDPOINT}", answer(200, {"deleted": True})),),
     "delete-leaves-objects": (Lie("DELETE", ENDPOINT, forget_the_row),),
     "without-status-reason": (Lie("GET", ANY_ENDPOINT, without("status_reason")),),
     "chat-empty": (Lie("POST", CHAT, nothing_to_say),),

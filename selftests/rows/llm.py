@@ -1,0 +1,104 @@
+"""Of LLM endpoints: what keeps one from being made or from serving, and what its answers fail to prove."""
+
+from rows.gpu import VENDORS
+from rows.row import NotApplicable, Row, each
+
+LLM_ACCEPTED, LLM_SERVES, LLM_DELETED = (f"llm_endpoint_{what}" for what in ("is_accepted", "serves", "is_deleted"))
+CHATS = ("chat_completes", "chat_streams", "only_v2_completions_are_used")
+LLM_LEFT = "nothing_of_llm_endpoint_is_left"
+TIER_B = (LLM_ACCEPTED, LLM_SERVES, *CHATS, LLM_DELETED, LLM_LEFT)
+BEYOND = TIER_B[1:]
+NVIDIA = ("nvidia",)
+ALL = ("-m", "tier_b")
+BOTH_CHATS = ("-k", "chat_completes or chat_streams")
+
+NOT_APPLICABLE = [NotApplicable(TIER_B, unless=VENDORS)]
+
+ROWS = [
+    Row(
+        (),
+        {LLM_ACCEPTED: "-m tier_b declares GPUs, and no node shows any sign of a GPU"},
+        given=ALL,
+        blocks=BEYOND,
+        judged=TIER_B,
+    ),
+    Row(
+        ("checkpoint-missing",),
+        {LLM_ACCEPTED: "there are no weights (*.safetensors) at checkpoint_path"},
+        blocks=BEYOND,
+        words=NVIDIA,
+        select=ALL,
+    ),
+    Row(
+        ("llm-out-of-memory", "llm-workers-left"),
+        {
+            LLM_SERVES: "the model does not fit into the memory of its GPUs",
+            LLM_LEFT: "left in model-engine-endpoints",
+        },
+        blocks=CHATS,
+        words=NVIDIA,
+        select=ALL,
+        sign="CrashLoopBackOff",
+        left=True,
+    ),
+    Row(
+        ("chat-empty",),
+        {
+            "chat_completes": "answers without any content",
+            "chat_streams": "streams an answer without any content",
+        },
+        blocks=CHATS[2:],
+        words=NVIDIA,
+        select=BOTH_CHATS,
+    ),
+    Row(
+        ("delete-not-performed",),
+        {LLM_DELETED: "the gateway answered the delete of"},
+        blocks=(LLM_LEFT,),
+        words=NVIDIA,
+        select=("-k", "llm_endpoint_is_deleted or nothing_of_llm"),
+        left=True,
+    ),
+    # For the proof.
+    Row(
+        ("vllm-image-internal",),
+        each(("vllm_image_is_pulled", "vllm_image_is_pulled_on_gpu_nodes"), "cannot be pulled"),
+        blocks=TIER_B,
+        words=NVIDIA,
+        sign="ErrImagePull",
+        select=("-k", "vllm or tier_b"),
+        long_proof=True,
+    ),
+    Row(
+        ("checkpoint-unreadable",),
+        {LLM_SERVES: "its worker may not read the weights at checkpoint_path"},
+        blocks=CHATS,
+        words=NVIDIA,
+        select=ALL,
+        long_proof=True,
+    ),
+    *(
+        Row((fault,), {check: line}, words=NVIDIA, select=ALL, long_proof=True)
+        for fault, check, line in (
+            ("stream-stops", "chat_streams", "stops in the middle of a stream"),
+            ("stream-error", "chat_streams", "ends a stream with an error"),
+            ("stream-in-one-chunk", "chat_streams", "does not stream: its answer came in"),
+        )
+    ),
+    Row(
+        ("chat-another-model",),
+        each(CHATS[:2], "was asked, and the answer names the model"),
+        blocks=CHATS[2:],
+        words=NVIDIA,
+        select=ALL,
+        long_proof=True,
+    ),
+    Row(
+        (),
+        {LLM_ACCEPTED: "the product cannot make LLM endpoints on GPUs of AMD"},
+        blocks=BEYOND,
+        words=("amd",),
+        select=ALL,
+        long_proof=True,
+    ),
+]
