@@ -34,11 +34,20 @@ def main(ask):
         if connection is None:
             return fail(code, f"port {port}: {why}")
         connection.close()
-    found = []
-    thread = threading.Thread(target=lambda: found.append(asked_by_sdk(host, ask, done, fail)), daemon=True)
+    found, broken = [], []
+
+    def work():
+        try:
+            found.append(asked_by_sdk(host, ask, done, fail))
+        except Exception as error:  # no SDK in this image, say: that is no answer of the service's
+            broken.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     longest = ask.get("longest", LONGEST)
     thread.join(longest)
+    if broken:
+        raise broken[0]
     if not found:
         return fail("timeout", f"it accepts the connection and does not answer within {longest} s")
     return dict(found[0], at=at, sdk=sdk)

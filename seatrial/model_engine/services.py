@@ -25,7 +25,7 @@ from seatrial.model_engine.queue_services import QUEUE_SERVICES, QueueService
 from seatrial.probe import Place
 from seatrial.secret import Secret
 from seatrial.settings import how_to_give
-from seatrial.verdict import BadSettings, Cause, NotApplicable, NotJudged, Reason, Unhealthy
+from seatrial.verdict import BadSettings, Blocked, Cause, NotApplicable, NotJudged, Reason, Unhealthy
 
 QUEUE = "queue"
 """Kind of the journal's entries for queues of ours."""
@@ -202,7 +202,11 @@ class RoundTrip:
     def result(self) -> dict[str, Any]:
         """The program's line; the journal's entry is settled when the queue is gone, or was never made."""
         journal = self.answer.ground.trial.journal
-        said = self.answer.probe.result()
+        try:
+            said = self.answer.probe.result()
+        except Blocked:  # our pod never came to run
+            journal.settled(Entry(QUEUE, self.name), "never made")
+            raise
         if "deleted" in said["done"]:
             journal.settled(Entry(QUEUE, self.name))
         elif "created" not in said["done"] and (said["code"] != "timeout" or not said.get("sent", True)):
