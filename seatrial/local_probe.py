@@ -24,7 +24,7 @@ from seatrial.secret import Secret
 from seatrial.trial import Trial
 from seatrial.verdict import NotJudged, Reason, Unhealthy
 
-_OF_THE_PLACE = ("AWS_REGION", "AWS_ENDPOINT_URL", "SEATRIAL_")
+_OF_THE_PLACE = ("AWS_REGION", "AWS_ENDPOINT_URL", "SERVICEBUS_NAMESPACE", "SEATRIAL_")
 """Variables of the product's that say what is asked; whom it asks as is this machine's own affair."""
 
 
