@@ -22,7 +22,7 @@ STREAMING = (
 )
 SQS = ("sqs_lists_queues", "sqs_queue_goes_round", "sqs_region_is_the_releases")
 SERVICE_BUS = ("service_bus_secret_exists", "service_bus_goes_round", "service_bus_pool_is_right")
-PROBED = ("redis_answers_ping", "database_answers_select_1", "sqs_lists_queues", "sqs_queue_goes_round")
+PROBED = ("redis_answers_ping", "database_answers_select_1", *SQS)
 LIFECYCLES = (*ACCEPTED, *SERVES, *NEED_SERVING, *DELETED, *NOTHING_LEFT)
 BEYOND_ACCEPTED = (*SERVES, *NEED_SERVING, *DELETED, *NOTHING_LEFT)
 PULLS = ("gateway_image_is_pulled", "builder_image_is_pulled", "forwarder_image_is_pulled")
