@@ -6,19 +6,16 @@ import asyncio
 import contextlib
 import copy
 import json
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import redis
 from recordings import Answer, request, until
+from sandboxes import sandbox
 
 from sandbox.client import Client
 
-ROOT = Path(__file__).parent.parent
 SCALE = 0.2
 WAIT = 20.0
 
@@ -28,14 +25,8 @@ Object = dict[str, Any]
 @contextlib.contextmanager
 def started(*words: str) -> Iterator[Release]:
     """A sandbox with fast clocks, as long as the context lasts."""
-    name = f"selftest-{uuid.uuid4().hex[:8]}"
-    command = [sys.executable, "-m", "sandbox"]
-    up = [*command, "up", *words, "--json", "--name", name, "--time-scale", str(SCALE)]
-    try:
-        done = subprocess.run(up, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
-        yield Release(json.loads(done.stdout))
-    finally:
-        subprocess.run([*command, "down", name], cwd=ROOT, check=False, capture_output=True)
+    with sandbox(*words) as one:
+        yield Release(one.up)
 
 
 class Release:

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 import recordings
-from model_engine_sandbox import ROOT, SCALE, WAIT, Object, Release, started
+from dummies import ROOT
+from model_engine_sandbox import SCALE, WAIT, Object, Release, started
 from recordings import Answer, Replay, request, until
 
 from sandbox.backends.s3 import S3

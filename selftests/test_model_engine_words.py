@@ -15,7 +15,8 @@ import pytest
 import recordings
 import redis
 import yaml
-from model_engine_sandbox import ROOT, WAIT, Object, Release, environment, started
+from dummies import ROOT
+from model_engine_sandbox import WAIT, Object, Release, environment, started
 from recordings import Answer, request, until
 
 from sandbox.client import ApiError

@@ -1,7 +1,6 @@
 """Each fault as anybody would see it: the sign, what the product then does, and that it heals."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sandboxes
 
 pytestmark = pytest.mark.prove  # test_faults.py breaks and heals them all, and judges by what the suite makes of it
 ROOT = Path(__file__).parents[1]
@@ -114,12 +114,11 @@ def eventually(look, seconds=30.0):
 
 @pytest.fixture(scope="module")
 def deployed():
-    words = ("--json", "--name", f"faults-{os.getpid()}", "--parent", str(os.getpid()), "--time-scale", "0.05")
-    made = Deployment(json.loads(sandbox("up", *words)))
-    yield made
-    made.gateway.close()
-    made.kube.close()
-    sandbox("down", made.name)
+    with sandboxes.sandbox(scale="0.05") as one:
+        made = Deployment(one.up)
+        yield made
+        made.gateway.close()
+        made.kube.close()
 
 
 @pytest.fixture
