@@ -44,16 +44,16 @@ the deletes.
 TAIL = f"""\
 
 ## What bounds it
-The suite waits once, for the slowest endpoint: it requests both at once, watches the cacher and the queue meanwhile, has
-both deleted at once, and looks at nothing twice. What it takes beside the start-up is the product's: up to 15 s until the
-cacher has told the gateway of a ready pod; and its own: Python and the opening before the first create, tasks, deletes,
-and the end, some ten seconds on an idle machine and more on a busy one.
+The suite waits once, for the slowest endpoint: it requests both at once, watches the cacher and the queue meanwhile,
+has both deleted at once, and looks at nothing twice. What it takes beside the start-up is the product's: up to 15 s
+until the cacher has told the gateway of a ready pod; and its own: Python and the opening before the first create,
+tasks, deletes, and the end, some ten seconds on an idle machine and more on a busy one.
 
-- **suite / shell** cannot go below 0.5 at long start-ups: the shell makes two endpoints one after the other, and side by
-  side they take half of that. The shell's pauses of 30 s make it less the shorter the start-up is; {WANTED_OF_SHELL} would
-  take three more endpoints in the script, and is reached at no start-up with two.
-- **suite / start-up** falls as the start-up grows, since what is added stays the same: with A seconds added it is at most
-  {WANTED_OF_START_UP} from start-ups of ten times A on. R0 has endpoints on CPUs take three to eight minutes.
+- **suite / shell** comes to no less than 0.5 at long start-ups: the shell makes two endpoints one after the other,
+  and side by side they take half of that. Only the shell's pauses of 30 s and 10 s make it less at shorter ones;
+  {WANTED_OF_SHELL} would take four endpoints in the script instead of two.
+- **suite / start-up** falls as the start-up grows, since what is added stays the same: with A seconds added it is at
+  most {WANTED_OF_START_UP} from start-ups of ten times A on. R0 has endpoints on CPUs take three to eight minutes.
 """
 COLUMNS = (
     "pod ready after, s",

@@ -204,7 +204,8 @@ class _Sweep:
                 self.say(f"    type  {line}")
 
     def _settle(self, trial: Trial, settled: Settled, entries: list[Entry]) -> None:
-        cleanup.settle(trial, entries, self.systems.cleaners, settled, LONGEST)
+        longest = LONGEST * max(1.0, trial.settings.timeout_factor)
+        cleanup.settle(trial, entries, self.systems.cleaners, settled, longest)
 
     def _still_known(self, rest: list[Entry], left: set[str]) -> set[str]:
         """Those of `left` that something of `rest` belongs to and that their own finder still finds, for a while."""
