@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 from seatrial.forward import Forward
@@ -73,14 +74,13 @@ def _http(
         if forward is not None:
             forward.explain()
 
-    suspecting = False
+    within = threading.local()  # requests go out side by side
 
     def suspect(answer: Answer | None) -> None:
         """Raise what the gateway's log, or Redis, knows of a request that failed inside it or was never answered."""
-        nonlocal suspecting
-        if kube is None or release is None or suspecting:
+        if kube is None or release is None or getattr(within, "suspecting", False):
             return
-        suspecting = True  # what is asked here must not be asked about
+        within.suspecting = True  # what is asked here must not be asked about
         try:
             with contextlib.suppress(NotJudged):
                 if answer is None:
@@ -88,7 +88,7 @@ def _http(
                 elif cause := gateway_health.failed(kube, release, _request_id(answer)):
                     raise Answered(cause)
         finally:
-            suspecting = False
+            within.suspecting = False
 
     http = Http(
         url,
