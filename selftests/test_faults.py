@@ -32,9 +32,13 @@ HERE = [row for row in ROWS if not (row.long_proof and row.fails and row.faults)
 """The proof runs rows of faults at full scale; once is enough."""
 
 
+LONGEST_RUN = 300.0
+
+
 def marks(row: Row) -> list[pytest.MarkDecorator]:
     """Those of a sandbox of a kind of their own stay on one worker, which starts it once."""
-    return [pytest.mark.xdist_group("+".join(row.words))] * bool(row.words) + [pytest.mark.prove] * row.long_proof
+    place = [pytest.mark.xdist_group("+".join(row.words))] if row.words else []
+    return [*place, pytest.mark.prove, pytest.mark.timeout(LONGEST_RUN + 100)] if row.long_proof else place
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=marks(row)) for row in HERE])
@@ -45,7 +49,7 @@ def test_fault(sandboxes: Callable[[tuple[str, ...]], Sandbox], tmp_path: Path, 
 def run_of(one: Sandbox, folder: Path, row: Row, *select: str) -> Ended:
     """A run while the row's faults are there; what it had to leave is swept when they are gone."""
     with one.broken(*row.faults):
-        run = judged(folder, *row.given, *select, **one.environment())
+        run = judged(folder, *row.given, *select, **({"timeout": LONGEST_RUN} | one.environment()))
     if run.run["left"]:
         one.sweep(folder, run)
     return run
