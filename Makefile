@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
-WORKERS ?= 3
+WORKERS ?= 4
 PROVE_WORKERS ?= 3
 # Hundreds of processes begin in a run of the self-tests: none but the first compiles what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test lint docs prove clean
+.PHONY: setup demo test style lint docs prove clean
 
 setup: $(STAMP)
 
@@ -21,12 +21,17 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/python -m pytest --sandbox --time-scale 0.2
 
-test: lint
-	$(BIN)/python -m pytest -c selftests/pytest.ini -n $(WORKERS) selftests
+# Types are checked beside the self-tests, which mostly wait at first.
+test: style
+	@said=$$(mktemp); trap 'rm -f '$$said EXIT; $(BIN)/mypy > $$said 2>&1 & types=$$!; \
+	$(BIN)/python -m pytest -c selftests/pytest.ini -n $(WORKERS) selftests; held=$$?; \
+	wait $$types || { cat $$said; exit 1; }; exit $$held
 
-lint: $(STAMP)
+style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint: style
 	$(BIN)/mypy
 
 # docs/checks.md and docs/settings.md, from the checks' docstrings and the table of settings.
