@@ -17,6 +17,7 @@ from sandbox.client import Client
 
 FILE = "signs.jsonl"
 WAITING = {"ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff", "CreateContainerConfigError"}
+ERROR = "Error"
 IMAGE_CACHE = "launch-image-cache-"  # begins the names of the product's DaemonSets that hold images nobody pushed
 EVENTS = {"FailedScheduling"}
 
@@ -32,12 +33,15 @@ def write(path: Path, sign: str, obj: str, message: str) -> None:
 
 
 def of_pod(pod: Object) -> Iterator[Trouble]:
-    """Containers that wait for a reason which is not going to pass by itself."""
+    """Containers that wait for a reason which is not going to pass by itself, or that ended badly and start anew."""
     if pod["metadata"].get("labels", {}).get("app", "").startswith(IMAGE_CACHE):
         return  # as on many real clusters; nobody waits for them
     status = pod.get("status", {})
     for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
         waiting = container.get("state", {}).get("waiting", {})
+        ended = container.get("lastState", {}).get("terminated", {})
+        if ended.get("exitCode") and "deletionTimestamp" not in pod["metadata"]:
+            yield ERROR, named("pod", pod["metadata"]), f"{container['name']} ended with {ended['exitCode']}"
         if waiting.get("reason") in WAITING:
             yield waiting["reason"], named("pod", pod["metadata"]), waiting.get("message", "")
 

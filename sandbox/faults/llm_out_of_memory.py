@@ -1,6 +1,6 @@
 """The model at the checkpoint path is larger than its GPU: vLLM ends with "out of memory", again and again.
 
-Sign: CrashLoopBackOff of the endpoint's pod.
+Sign: the endpoint's pod has ended with Error.
 """
 
 from sandbox.faults.acts import weights

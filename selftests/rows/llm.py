@@ -38,7 +38,7 @@ ROWS = [
         blocks=CHATS,
         words=NVIDIA,
         select=ALL,
-        sign="CrashLoopBackOff",
+        sign="Error",
         left=True,
     ),
     Row(
