@@ -143,7 +143,7 @@ class Underway:
     process: subprocess.Popen[str]
     out: Path
 
-    def await_text(self, text: str, seconds: float = 40) -> None:
+    def await_text(self, text: str, seconds: float = 100) -> None:
         """Return once the run has said `text`."""
         end = time.monotonic() + seconds
         while text not in self.out.read_text():

@@ -1,6 +1,6 @@
 """Of the broker, and of who asks it."""
 
-from rows.row import ACCEPTED, ASYNC_TASKS, BEYOND_ACCEPTED, NEED_SERVING, RESTARTED, SERVES, Row, each
+from rows.row import ACCEPTED, ASYNC_TASKS, BEYOND_ACCEPTED, NEED_SERVING, NOTHING_LEFT, RESTARTED, SERVES, Row, each
 
 ROWS = [
     Row(
@@ -49,7 +49,7 @@ ROWS = [
             "sqs_queue_goes_round": "the release's role has not the rights to the broker sqs",
             "async_endpoint_serves": "Failed to create SQS queue",
         },
-        blocks=ASYNC_TASKS,
+        blocks=(*ASYNC_TASKS, NOTHING_LEFT[1]),
         long_proof=True,
     ),
 ]
