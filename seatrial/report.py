@@ -103,11 +103,14 @@ def _errors(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
 
 
 def _said(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
+    said = set()  # what two checks stand on is said by the first
     for check in checks:
         for line in check["warnings"]:
             yield f"WARNING  {check['id']}: {line}", {"yellow": True}
         for line in check["notes"]:
-            yield f"NOTE     {check['id']}: {line}", {}
+            if line not in said:
+                yield f"NOTE     {check['id']}: {line}", {}
+            said.add(line)
 
 
 def _left(run: Mapping[str, Any]) -> Iterable[Line]:

@@ -14,6 +14,7 @@ from api_server import Api
 from kube_objects import node, pod
 from recordings import load
 from scripted import Scripted, Spoken
+from test_chat import END, HEAD, WHOLE, apart, event, framed
 from test_lifecycle import Gateway
 
 from seatrial.gpu import busy
@@ -232,6 +233,25 @@ def test_a_chat_is_of_this_endpoint_and_nobodys_is_refused(begin) -> None:
     assert chat.answered() is chat.answered()
     assert chat.refused("nobody").status == 404
     assert chat.witness == "", "nobody can look into the worker's log"
+
+
+@pytest.mark.parametrize(("held_back", "good"), [(1, True), (2, True), (3, False)])
+def test_a_stream_that_came_at_once_is_asked_for_again(begin, held_back: int, good: bool) -> None:
+    """A busy machine may read late; what holds streams back does so each time."""
+    whole = [framed(event(one | {"model": NAME})) for one in WHOLE]
+    asked: list[Spoken] = []
+
+    def say(spoken: Spoken) -> Iterator[bytes]:
+        asked.append(spoken)
+        return iter([HEAD + b"".join(whole) + END]) if len(asked) <= held_back else apart(HEAD, *whole, END)
+
+    chat = Chat(lifecycle(begin(say, contract="released")))
+    if good:
+        assert chat.streamed().reads >= 2
+    else:
+        with pytest.raises(Unhealthy, match="does not stream: its answer came in 5 chunks at once"):
+            chat.streamed()
+    assert len(asked) == min(held_back + 1, 3)
 
 
 def test_a_gateway_that_answers_for_nobody_is_told(begin) -> None:

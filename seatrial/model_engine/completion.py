@@ -23,6 +23,10 @@ COUNTED = (("one", "1"), ("two", "2"), ("three", "3"), ("four", "4"), ("five", "
 """What the streamed answer should hold one after the other."""
 
 
+class CameAtOnce(Unhealthy):
+    """A stream is whole, and came in one read."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """The endpoint `name` that a completion was asked of, and all the `models` that its answer may name."""
@@ -178,7 +182,9 @@ class _Said:
             at = f"after {self.pieces[-1].seconds:.2f} s"
             came = "in one chunk" if len(self.pieces) == 1 else f"in {len(self.pieces)} chunks at once"
             do = "find what holds event streams back, between gateway and worker or before the gateway: a proxy, a mesh"
-            raise asked.unhealthy("not-streamed", f"does not stream: its answer came {came}, {at}", shown, do)
+            raise CameAtOnce(
+                asked.unhealthy("not-streamed", f"does not stream: its answer came {came}, {at}", shown, do).cause
+            )
         assert counts(content) is not False, f"{answer.asked} streams its text out of order: {content!r}"
 
 
