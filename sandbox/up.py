@@ -99,7 +99,8 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
         "SANDBOX_TIME_SCALE": str(options.time_scale),
         **({"SANDBOX_AUTHORITY": str(azure.authority)} if azure else {}),
     }
-    forks = Forks(chart.IMPORTS, environment.of_python(place / "services.json", machine))
+    modules = (*chart.IMPORTS, *(chart.AZURE_IMPORTS if azure else ()))
+    forks = Forks(modules, environment.of_python(place / "services.json", machine))
     parts.push_async_callback(forks.stop)
     forks.start(tied(), place / "fork_server.log")
     bus = azure.bus if azure else None

@@ -119,6 +119,11 @@ class Scope:
         """The clouds that the release must be on."""
         return [one for one in CLOUDS if self.declares(one)]
 
+    def require_clouds(self, found: str, where: str) -> None:
+        """For a check of several clouds: return unless another one than `found` is declared; see `require_cloud`."""
+        for cloud in self.clouds:
+            self.require_cloud(cloud, found, where)
+
     def require_cloud(self, wanted: str, found: str, where: str) -> None:
         """Return if the release is on the cloud that a check is about (one of `CLOUDS`).
 

@@ -246,6 +246,9 @@ def test_sqs_region_is_the_releases(sqs_list: Answer, ground: Ground) -> None:
     regions.require_one(ground, sqs_list.region)
 
 
+@pytest.mark.aws
+@pytest.mark.azure
+@pytest.mark.gcp
 def test_service_account_has_its_role(ground: Ground) -> None:
     """The service accounts of release and endpoints come by the role that they name in the cloud.
 
@@ -291,6 +294,8 @@ def test_service_bus_pool_is_right(service_bus_round: RoundTrip, ground: Ground)
 
 
 @pytest.mark.writes
+@pytest.mark.gcp
+@pytest.mark.onprem
 def test_redis_broker_answers_ping(broker_redis: Answer) -> None:
     """Redis that is the broker answers PING, and takes a write in each database that the product uses.
 

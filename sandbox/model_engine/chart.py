@@ -69,6 +69,7 @@ IMPORTS = (
     *("celery.bin.celery", "celery.apps.worker", "celery.backends.s3", "celery.concurrency.prefork"),
     *("kombu.transport.SQS", "kombu.transport.redis"),
 )
+AZURE_IMPORTS = ("azure.identity", "azure.servicebus.management", "kombu.transport.azureservicebus")
 # What the templates of the three types of endpoints do not share.
 PROXY = 'sidecar.istio.io/holdApplicationUntilProxyStarts: "true"'
 ENDPOINT_TYPES: dict[str, dict[str, Any]] = {

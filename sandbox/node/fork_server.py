@@ -95,7 +95,8 @@ def become(request: dict[str, Any], output: int, server: socket.socket) -> None:
     time.tzset()
     own = os.environ["PYTHONPATH"].split(":")
     sys.path[:] = [*own, *(path for path in sys.path[1:] if path not in own)]
-    importlib.import_module("pod_network").identify()
+    for part in ("pod_network", "pod_azure"):
+        importlib.import_module(part).identify()
 
 
 def run(argv: list[str]) -> None:

@@ -56,6 +56,7 @@ def require(ground: Ground) -> list[str]:
     `Unhealthy` where one does not come by the role that it names; `NotApplicable` where there is nothing to come by.
     """
     cloud = ground.configuration.cloud
+    ground.trial.scope.require_clouds(cloud, ground.configuration.source)
     if cloud not in ROLES or ground.kube is None:
         raise NotApplicable(f"{cloud} has no roles for service accounts" if ground.kube else "the cluster is not asked")
     if ground.release is None:

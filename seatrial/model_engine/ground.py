@@ -109,7 +109,8 @@ class Ground:
         if key and key not in data:
             return Cause(
                 f"secret.key/{namespace}/{name}",
-                f"the Secret {name} in namespace {namespace} has no key {key}, and {what} names it",
+                f"the Secret {name} in namespace {namespace} has no key {key}"
+                + (f", and {what} names it" if what else ""),
                 evidence=(f"its keys: {', '.join(sorted(data)) or 'none'}",),
                 do="add the key, or correct its name in the values",
                 look=f"{self.kube.kubectl} -n {namespace} describe secret {name}",

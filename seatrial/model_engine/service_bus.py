@@ -36,7 +36,7 @@ def login(ground: Ground) -> str:
         raise NotApplicable("Secrets and pods are seen in the cluster alone")
     named = list(_secrets(ground))
     for one in named:
-        if cause := ground.absent(*one):
+        if cause := ground.absent(*one, ""):  # in the words of a pod that cannot start without it
             raise Unhealthy(cause)
     if named:
         return f"the Secret {named[0][0]}/{named[0][1]}"
@@ -48,16 +48,16 @@ def login(ground: Ground) -> str:
     return "the workload identity of its pods"
 
 
-def _secrets(ground: Ground) -> Iterator[tuple[str, str, str, str]]:
-    """As `Ground.absent` takes them: the one that the user names, else those that the pods' credentials come from."""
+def _secrets(ground: Ground) -> Iterator[tuple[str, str, str]]:
+    """Namespace, name and key ("" for any): the one that the user names, else those that pods log in with."""
     if told := ground.trial.settings.asb_secret_name:
-        yield ground.namespace, told, "", f"asb_secret_name ({ground.trial.settings.source('asb_secret_name')})"
+        yield ground.namespace, told, ""
         return
     for part in PARTS:
         if ground.release is None or part in ground.release.components:
             for variable, (name, key) in places.secret_keys(ground.place(part)).items():
                 if variable.startswith(("AZURE_", "SERVICEBUS_", "CELERY_BROKER")):
-                    yield ground.namespace, name, key, f"the {part}"
+                    yield ground.namespace, name, key
 
 
 def _require_identity(ground: Ground, part: str) -> None:

@@ -141,6 +141,7 @@ def redis_broker(ground: Ground) -> Answer:
     """The Redis broker: PING, and a write in each database of the product's. `NotApplicable` where it is another."""
     settings = ground.trial.settings
     _refused(ground)
+    ground.trial.scope.require_clouds(ground.configuration.cloud, _source(ground))
     if ground.configuration.broker != REDIS and settings.broker_redis_host is None:
         raise NotApplicable(f"the broker is {ground.configuration.broker} ({_source(ground)})")
     place = _with(ground.place("builder" if ground.release else "gateway"), TOKEN)

@@ -1,6 +1,6 @@
 """Of Azure Service Bus, and of who logs in to it."""
 
-from rows.row import ACCEPTED, BEYOND_ACCEPTED, PREFLIGHT, Row, each
+from rows.row import PREFLIGHT, Row, each
 
 ROWS = [
     Row(
@@ -29,14 +29,6 @@ ROWS = [
         blocks=("service_bus_goes_round", "service_bus_pool_is_right"),
         words=("azure", "documented"),
         select=PREFLIGHT,
-        long_proof=True,
-    ),
-    Row(
-        ("service-bus-unreachable",),
-        each(("service_bus_goes_round", "builder_is_connected", *ACCEPTED), "the broker servicebus cannot be reached"),
-        blocks=("brokers_agree", *BEYOND_ACCEPTED),
-        words=("azure",),
-        left=True,
         long_proof=True,
     ),
 ]
