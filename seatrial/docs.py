@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import ast
+import configparser
 from collections.abc import Iterator
 from pathlib import Path
 
 from seatrial import rbac
 from seatrial.checks import Check
+from seatrial.expectations import CLOUDS
 from seatrial.gpu.vendors import TABLE as TABLE_OF_VENDORS
 from seatrial.model_engine.rights import BY_SETTING, RIGHTS
 from seatrial.permissions import Place, wanted
 from seatrial.rbac import Used
-from seatrial.runbook import DELIVERED, STEPS
+from seatrial.runbook import BEYOND, DELIVERED, STEPS
 from seatrial.settings import TABLE
 
 ROOT = Path(__file__).parent.parent
 CHECKS, SETTINGS, RBAC = ROOT / "docs" / "checks.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "rbac.yaml"
+README = ROOT / "README.md"
+_BEGIN, _END = "<!-- written by python -m seatrial docs -->", "<!-- to here -->"
+PHASES = {
+    "preflight": "what the product will stand on",
+    "infra": "its parts, each at work",
+    "control_plane": "the gateway",
+    "tier_a": "echo endpoints on CPUs",
+    "tier_b": "LLM endpoints on GPUs",
+}
+"""What each phase judges, for README."""
 
 _HEAD = """\
 # The checks
@@ -130,9 +142,60 @@ def roles() -> str:
     return rbac.roles(rights, bound_in=places[Place.RELEASE], what=what)
 
 
+def readme() -> str:
+    """README with its tables of phases, markers and clouds as the source has them."""
+    before, _, rest = README.read_text(encoding="utf-8").partition(f"{_BEGIN}\n")
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}\n" + "\n".join([*_phases(), "", *_markers(), "", *_clouds()]) + f"\n{_END}{after}"
+
+
+def _phases() -> Iterator[str]:
+    every = list(checks())
+    yield "| `-m` | judges | checks | steps of the runbook |"
+    yield "|---|---|---|---|"
+    for phase, what in PHASES.items():
+        here = [one for one in every if one.phase == phase]
+        steps = sorted({one.runbook.removeprefix("R0 ") for one in here} - {BEYOND})
+        if here:
+            yield f"| `{phase}` | {what} | {len(here)} | {', '.join(steps)} |"
+
+
+def _markers() -> Iterator[str]:
+    carry = marks()
+    yield "| marker | of a check that | checks |"
+    yield "|---|---|---|"
+    config = configparser.ConfigParser()
+    config.read(ROOT / "pytest.ini", encoding="utf-8")
+    for line in filter(None, config["pytest"]["markers"].splitlines()):
+        name, _, meaning = line.partition(": ")
+        yield f"| `{name}` | {meaning} | {sum(name in found for found in carry.values()) or 'none yet'} |"
+
+
+def _clouds() -> Iterator[str]:
+    carry = marks()
+    yield "| cloud | checks of it alone | its labels of GPU nodes |"
+    yield "|---|---|---|"
+    for cloud in CLOUDS:
+        own = [f"`{check.partition('/')[2]}`" for check, found in carry.items() if cloud in found]
+        labels = dict.fromkeys(f"`{one.key}`" for row in TABLE_OF_VENDORS for one in row.labels if one.cloud == cloud)
+        yield f"| `{cloud}` | {', '.join(own) or 'none'} | {', '.join(labels) or 'those of the operators'} |"
+
+
+def marks() -> dict[str, frozenset[str]]:
+    """The markers that are typed at each check, by its id."""
+    found = {}
+    for path in sorted((ROOT / "tests").glob("test_*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                check = Check.documented(f"tests/{path.name}::{node.name}", "").id
+                typed = (one.func if isinstance(one, ast.Call) else one for one in node.decorator_list)
+                found[check] = frozenset(one.attr for one in typed if isinstance(one, ast.Attribute))
+    return found
+
+
 def write() -> int:
     """Write all pages; the exit code."""
-    for path, text in ((CHECKS, page()), (SETTINGS, settings()), (RBAC, roles())):
+    for path, text in ((CHECKS, page()), (SETTINGS, settings()), (RBAC, roles()), (README, readme())):
         path.write_text(text, encoding="utf-8")
         print(f"{path.relative_to(ROOT)} is written")
     return 0

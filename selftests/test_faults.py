@@ -70,7 +70,8 @@ def as_told(row: Row, run: Ended) -> None:
         checks[name]["line"] for name in fails if name in checks
     }, run.out
     left = row.left and not checks.keys().isdisjoint((*LIFECYCLES, *TIER_B))
-    assert (run.code, bool(run.run["left"])) == (1 if row.fails else 0, left), run.out
+    code = 1 if row.fails else 3 if row.errors else 0
+    assert (run.code, bool(run.run["left"])) == (code, left), run.out
     assert "Traceback" not in run.out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -232,15 +231,18 @@ def test_why_a_pod_is_pending(nodes: list[dict[str, Any]], pods: list[dict[str, 
     assert line in (cause.line if cause else "")
 
 
-def test_what_only_a_person_mends_ends_a_wait_at_once() -> None:
+def test_a_pending_pod_is_given_time_for_an_autoscaler() -> None:
+    """What nodes there are and lack says nothing of a node that may come; what they are is judged at once."""
     want = wanted_by(worker())
     assert want
-    wrong = explained(Sight([node(labels={KEY: "nvidia-l4"})], []), want)
-    taken = explained(Sight([node()], [pod("x", 2)]), want)
-    assert wrong
-    assert taken
-    assert (wrong.settle, taken.settle) == (0.0, None)
-    assert absent(want).settle != math.inf
+    wrong = [node(labels={KEY: "nvidia-l4"})]
+    for cause in (explained(Sight(wrong, []), want), explained(Sight([node()], [pod("x", 2)]), want)):
+        assert cause
+        assert cause.settle is None
+    assert (found := explained(Sight([CPU], []), want))
+    assert found.settle is None
+    assert (judged := Sight(wrong, []).trouble(want, LABELS))
+    assert judged.settle == absent(want).settle == 0.0
 
 
 def test_a_pod_that_has_to_do_with_no_gpu_is_not_explained() -> None:

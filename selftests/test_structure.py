@@ -96,6 +96,11 @@ def test_the_pages_are_as_generated() -> None:
     assert docs.CHECKS.read_text(encoding="utf-8") == docs.page(), "make docs"
     assert docs.SETTINGS.read_text(encoding="utf-8") == docs.settings(), "make docs"
     assert docs.RBAC.read_text(encoding="utf-8") == docs.roles(), "make docs"
+    assert docs.README.read_text(encoding="utf-8") == docs.readme(), "make docs"
+
+
+def test_readme_knows_every_phase() -> None:
+    assert {check.phase for check in docs.checks()} <= docs.PHASES.keys()
 
 
 def test_the_steps_are_the_runbooks() -> None:

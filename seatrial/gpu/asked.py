@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seatrial.gpu import driver, free
+from seatrial.gpu import driver, free, operators
 from seatrial.gpu.driver import Broken, Driver
 from seatrial.gpu.health import Sight
 from seatrial.gpu.node import OFFERS, ROOM, TAKES, Code, NodeVerdict, Want, judge
@@ -14,7 +14,7 @@ from seatrial.kube import Kube, Object
 from seatrial.payloads import ROOT
 from seatrial.probe import Place, Probe, Prober
 from seatrial.trial import Trial
-from seatrial.verdict import Blocked, Cause, NotApplicable, NotJudged, Reason, Unhealthy
+from seatrial.verdict import Blocked, Cause, NotJudged, Reason, Unhealthy
 
 COUNT = 1
 """GPUs that a pod of ours is given."""
@@ -41,23 +41,30 @@ class DriverCheck:
     def __init__(
         self, trial: Trial, kube: Kube, sight: Sight, wants: Iterable[Want], place: Place, image: str, *, own: str = ""
     ) -> None:
-        """`place`: under whom, and in which namespace. `own`: where the image was given, if the user gave one.
+        """`place`: under whom, in which namespace, and by which labels a node is chosen that is not there yet.
+        `own`: where the image was given, if the user gave one.
 
-        `NotApplicable` where a pool is at zero and has nothing to start from, `Blocked` where no node can take a pod or
-        offers a GPU, a `NotJudged` where all are in use.
+        `Blocked` where no node can take a pod or offers a GPU, a `NotJudged` where all are in use.
         """
         self.trial, self.kube, self.place, self.image, self.own = trial, kube, place, image, own
         self.asked: list[Asked] = []
         self.none: NotJudged | None = None
         try:
             for want in wants:
+                if want.vendor.tool not in driver.PARSERS:
+                    what = f"no tool is known that asks the driver of {want.vendor.name}"
+                    known = " or ".join(driver.PARSERS)
+                    self.none = NotJudged(Reason.TOOL, what, source="gpu_vendors", do=f"give its row the tool {known}")
+                    continue
+                if want.at_least == 0 and not want.vendor.among(sight.nodes):
+                    self._start_from_zero(want)
                 for node in self._chosen(sight, replace(want, count=COUNT, resource="")):
-                    self._start(want, node)
+                    self._start(want, _host(node), _tolerations(node, want), node["metadata"]["name"])
         except BaseException:
             self.remove()
             raise
-        if not self.asked:
-            raise self.none or NotApplicable("no GPU node is there now, and expect.gpu lets their pool be empty")
+        if self.none is not None and not self.asked:
+            raise self.none
 
     def works(self) -> list[Driver]:
         """What each driver says of itself, noted; `Unhealthy` with the first that does not work."""
@@ -79,9 +86,10 @@ class DriverCheck:
         judged = {one.name: one for one in (judge(node, sight.pods, _our(want, node)) for node in every)}
         able = [one for one in every if not judged[one["metadata"]["name"]].short_of(TAKES | _NOTHING)]
         if not able:
-            cause = sight.trouble(want, TAKES, self.kube.kubectl) or sight.trouble(want, OFFERS, self.kube.kubectl)
-            if cause is not None:
+            if cause := sight.trouble(want, TAKES, self.kube.kubectl):
                 raise Blocked(cause)
+            if cause := sight.trouble(want, OFFERS, self.kube.kubectl):
+                raise Blocked(operators.offering_nothing(self.kube, sight, want, cause))
             return []
         types: dict[str, list[Object]] = {}
         for one in able:
@@ -105,17 +113,29 @@ class DriverCheck:
             do="try again once one is free, or add a node",
         )
 
-    def _start(self, want: Want, node: Object) -> None:
-        metadata = node["metadata"]
-        hostname = (metadata.get("labels") or {}).get(HOSTNAME, metadata["name"])
+    def _start_from_zero(self, want: Want) -> None:
+        """A pod that no node can take yet: the autoscaler brings one, or says why not."""
+        taints = tuple({"key": one, "operator": "Exists"} for one in want.vendor.taints)
+        where = f"a node that was brought for it, with a GPU of {want.vendor.name}"
+        longest = 2 * self.trial.settings.image_pull_timeout
+        self._start(want, self.place.node_selector, (*want.tolerations, *taints), where, longest)
+
+    def _start(
+        self,
+        want: Want,
+        selector: Mapping[str, str],
+        tolerations: tuple[Mapping[str, Any], ...],
+        name: str,
+        timeout: float | None = None,
+    ) -> None:
         place = replace(
             self.place,
             env=(),
             env_from=(),
             volumes=(),
             volume_mounts=(),
-            node_selector={HOSTNAME: hostname},
-            tolerations=_tolerations(node, want),
+            node_selector=selector,
+            tolerations=tolerations,
         )
         program = (ROOT / "gpu" / f"{want.vendor.tool}.sh").read_text(encoding="utf-8")
         probe = Prober(self.trial, self.kube).start(
@@ -124,8 +144,9 @@ class DriverCheck:
             image=self.image,
             command=("sh", "-c", program),
             limits={want.vendor.resource: str(COUNT)},
+            timeout=timeout,
         )
-        self.asked.append(Asked(metadata["name"], want.vendor.name, want.vendor.tool, want.vendor.resource, probe))
+        self.asked.append(Asked(name, want.vendor.name, want.vendor.tool, want.vendor.resource, probe))
 
     # -- what comes of it --------------------------------------------------------------------------------------------
 
@@ -193,18 +214,25 @@ class DriverCheck:
         return Unhealthy(cause)
 
 
+def _host(node: Object) -> Mapping[str, str]:
+    """What selects one node: through the scheduler, which `nodeName` would go round."""
+    metadata = node["metadata"]
+    return {HOSTNAME: (metadata.get("labels") or {}).get(HOSTNAME, metadata["name"])}
+
+
 def _our(want: Want, node: Object) -> Want:
     """What our own pod wants of a node: any label, and it tolerates what people have tainted it with."""
     return replace(want, labels={}, tolerations=_tolerations(node, want))
 
 
 def _tolerations(node: Object, want: Want) -> tuple[Mapping[str, Any], ...]:
-    """For the taints of a node that keep new pods away, but those by which it asks everybody to leave."""
+    """As the workload; and for the taints of a node that keep new pods away, but those by which all are to leave."""
     taints = (node.get("spec") or {}).get("taints") or ()
-    return tuple(
+    own = tuple(
         {"key": one["key"], "operator": "Exists", "effect": one["effect"]}
         for one in taints
         if one.get("effect") == "NoSchedule"
         and one["key"] not in want.vendor.leaving
         and not str(one["key"]).startswith("node.kubernetes.io/")
     )
+    return (*want.tolerations, *own)

@@ -22,14 +22,21 @@ class Expectation:
     at_least: int | None = None
 
 
+def not_none(scope: Scope) -> None:
+    """`NotApplicable` where the user says that there are no GPUs: then nobody looks for any."""
+    marked = sorted(scope.markers & {*VENDORS, *PHASES})
+    if not scope.expect.no_gpus:
+        return
+    if marked:
+        raise BadSettings(f"-m declares {marked[0]}, and expect.gpu is none", do="correct one of them")
+    raise NotApplicable("expect.gpu is none: nothing about GPUs is judged")
+
+
 def expected(scope: Scope, sight: Sight, table: Vendors, kubectl: str = "kubectl") -> list[Expectation]:
-    """Never empty. `NotApplicable` where nobody declared GPUs and no node shows a sign of one, or ``expect.gpu`` is
-    none; `Unhealthy` where they are declared and nothing tells of one."""
+    """Never empty. `NotApplicable` where nobody declared GPUs and no node shows a sign of one, or as `not_none`;
+    `Unhealthy` where they are declared and nothing tells of one."""
+    not_none(scope)
     gpu, marked = scope.expect.gpu, [one for one in VENDORS if one in scope.markers]
-    if gpu is not None and not gpu.vendor:
-        if marked:
-            raise BadSettings(f"-m declares {marked[0]}, and expect.gpu is none", do="correct one of them")
-        raise NotApplicable("expect.gpu is none: nothing about GPUs is judged")
     given = {gpu.vendor: gpu.at_least} if gpu else {}
     there = sight.vendors(table)
     keys = marked or [*given, *(one.key for one in there if one.key not in given)]

@@ -19,9 +19,11 @@ LINES = 8
 """Of the nodes of a cause's evidence: one line for all of one shape and with the same reasons."""
 _TAKEN = ROOM - {Code.INSUFFICIENT}
 """Of GPUs; where there is one and too little else, its holders are not why."""
+SETTLE = 8.0
+"""Seconds that a node must be so: less than a component's, since a node seldom changes, and a plug-in restarts fast."""
 NAMES = 3
 """Of nodes in one line."""
-_AT_ONCE = frozenset({Code.LABEL_MISSING, Code.LABEL_VALUE, Code.WRONG_RESOURCE_NAME})
+_AT_ONCE = frozenset({Code.LABEL_MISSING, Code.LABEL_VALUE, Code.WRONG_RESOURCE_NAME, Code.UNSCHEDULABLE})
 """What nothing but a person mends."""
 
 
@@ -158,11 +160,11 @@ def wanted_by(pod: Object, table: Vendors = TABLE) -> Want | None:
 
 
 def explained(sight: Sight, want: Want, kubectl: str = "kubectl") -> Cause | None:
-    """Why no node takes it: the nearest misses first."""
+    """Why no node takes it: the nearest misses first. None of it ends a wait at once: a node may be on its way."""
     every = [judge(one, sight.pods, want) for one in sight.nodes]
     with_gpus = [one for one in every if one.vendors]
     if not with_gpus:
-        return absent(want, kubectl)
+        return replace(absent(want, kubectl), settle=None)
     if any(one.ok for one in every):
         return None  # it is no longer as the scheduler said, or something stands against it that is not told here
     if not want.count:  # a pod that wants to be there, and no GPU
@@ -180,7 +182,6 @@ def explained(sight: Sight, want: Want, kubectl: str = "kubectl") -> Cause | Non
         f"gpu.{reason.code}/{first.name}",
         f"no node can take it: the node {first.name} {'; it '.join(one.line for one in first.reasons)}",
         evidence=evidence,
-        settle=0.0 if all(one.short_of(_AT_ONCE) for one in nearest) else None,
         do=DO[reason.code],
         look=f"{kubectl} describe node {first.name}",
     )
@@ -197,7 +198,7 @@ def _short(bad: Sequence[NodeVerdict], count: int, want: Want, kubectl: str, als
         f"gpu.{reason.code}/{first.name}",
         f"{which}: each {reason.line}{others}{also}" if len(same) > 1 else f"{which} {reason.line}{others}{also}",
         evidence=_lines(bad, count),
-        settle=0.0 if reason.code in _AT_ONCE else None,
+        settle=0.0 if reason.code in _AT_ONCE else SETTLE,
         do=DO[reason.code],
         look=_look(kubectl, want) if len(bad) > 1 else f"{kubectl} describe node {first.name}",
     )

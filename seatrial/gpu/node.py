@@ -56,7 +56,7 @@ DO: Mapping[Code, str] = {
     Code.CONDITION_BAD: "see the node's events; a GPU that is broken wants its node replaced",
     Code.RESOURCE_ABSENT: "see the device plug-in's log on that node: it has registered nothing with the kubelet",
     Code.WRONG_RESOURCE_NAME: "its GPUs are partitioned or shared: ask for what it offers, or undo the partition",
-    Code.ALLOCATABLE_ZERO: "restart the device plug-in on that node, and see why it went away",
+    Code.ALLOCATABLE_ZERO: "see the device plug-in's log on that node: why it went away, or which GPU is ill",
     Code.ALLOCATABLE_LT_CAPACITY: "a GPU was found unhealthy: see the plug-in's log (Xid, ECC), then restart it",
     Code.FEWER_THAN_LABELLED: "a GPU has dropped off its bus, or the label is old: see lspci and dmesg of that node",
     Code.PARTITION_DRIFT: "let the repartition end, then restart device plug-in and labeller",
@@ -211,8 +211,11 @@ def _offers(node: Object, want: Want, capacity: Mapping[str, int], allocatable: 
         yield Reason(Code.RESOURCE_ABSENT, f"offers no {name}: its device plug-in has never registered")
     elif not has and others:
         yield Reason(Code.WRONG_RESOURCE_NAME, f"offers {', '.join(others)}, not {name}")
+    elif not has:
+        yield Reason(Code.ALLOCATABLE_ZERO, f"has 0 {name}: its device plug-in was there once, and finds none now")
     elif not gives:
-        yield Reason(Code.ALLOCATABLE_ZERO, f"can give none of its {has} {name}: its device plug-in is gone")
+        why = "its device plug-in is gone, or has found all of them unhealthy"
+        yield Reason(Code.ALLOCATABLE_ZERO, f"can give none of its {has} {name}: {why}")
     elif gives < has:
         yield Reason(Code.ALLOCATABLE_LT_CAPACITY, f"can give {gives} of its {has} {name}: the others are unhealthy")
     if 0 < has < (told := _told(labels, want)):

@@ -9,17 +9,15 @@ from typing import Any
 from seatrial import health
 from seatrial.gpu import driver
 from seatrial.gpu.driver import Broken
-from seatrial.gpu.health import Sight
-from seatrial.gpu.node import TAKES, Code, Want
+from seatrial.gpu.health import SETTLE, Sight
+from seatrial.gpu.node import TAKES, Want
 from seatrial.gpu.vendors import Operator, Vendor
 from seatrial.kube import Forbidden, Kube, NotFound, Object
 from seatrial.resources import DAEMON_SETS, DEPLOYMENTS
-from seatrial.verdict import Cause, NotJudged
+from seatrial.verdict import Cause, NotJudged, Refused
 
 _PLAIN = "device-plugin"
 """What every device plug-in's DaemonSet has in its name, whoever made it."""
-_UNSAID = frozenset({Code.RESOURCE_ABSENT, Code.ALLOCATABLE_ZERO})
-"""What a node shows when its plug-in has nothing to offer, for whatever reason."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,23 @@ def trouble(kube: Kube, found: Found, sight: Sight, want: Want) -> Cause | None:
                 return beneath(kube, found, sight, want, cause)
         for namespace in sorted({one["metadata"]["namespace"] for one in plugins}):
             if cause := _beside(kube, found, namespace):
-                return cause
+                return beneath(kube, found, sight, want, cause)
     return None
+
+
+def offering_nothing(kube: Kube, sight: Sight, want: Want, cause: Cause) -> Cause:
+    """`cause`, that a node has nothing to give, or the one beneath it: an operator that is not done, or a driver.
+
+    Where we may not look for one it stays as it is.
+    """
+    try:
+        found = Found.of(kube, want.vendor)
+        if deeper := trouble(kube, found, sight, want):
+            return deeper
+        told = beneath(kube, found, sight, want, cause)
+        return told if told is not cause else replace(cause, evidence=(*cause.evidence, *_words(kube, found, sight)))
+    except Refused:
+        return cause
 
 
 def reconciled(operator: Operator, one: Object, nodes: int, kubectl: str = "kubectl") -> Cause | None:
@@ -109,6 +122,7 @@ def reconciled(operator: Operator, one: Object, nodes: int, kubectl: str = "kube
         f"gpu.operator_not_reconciled/{metadata['name']}",
         line,
         evidence=tuple(filter(None, evidence)),
+        settle=SETTLE,
         do="see the operator's log, and whether node feature discovery runs: it finds the nodes by its labels",
         look=f"{kubectl} get {operator.resource} -A -o yaml",
     )
@@ -124,10 +138,12 @@ def covers(one: Object, nodes: int, kubectl: str = "kubectl") -> Cause | None:
     many = (
         f"is wanted on {desired} of {nodes} GPU nodes" if desired < nodes else f"is ready on {ready} of {desired} nodes"
     )
+    beside = f", nodes with GPUs that take pods {nodes}" if nodes else ""
     return Cause(
         f"gpu.daemonset/{namespace}/{name}",
         f"the DaemonSet {name} {many}",
-        evidence=(f"desiredNumberScheduled {desired}, numberReady {ready}, nodes with GPUs that take pods {nodes}",),
+        evidence=(f"desiredNumberScheduled {desired}, numberReady {ready}{beside}",),
+        settle=SETTLE,
         do="see its node selector and the nodes' labels" if desired < nodes else "see why its pods are not ready",
         look=f"{kubectl} -n {namespace} get daemonset {name} -o wide",
     )
@@ -136,12 +152,13 @@ def covers(one: Object, nodes: int, kubectl: str = "kubectl") -> Cause | None:
 def beneath(kube: Kube, found: Found, sight: Sight, want: Want, cause: Cause) -> Cause:
     """What stands behind the `cause`: a driver that is not loaded keeps every part of an operator from its work."""
     for one in sight.judged(want):
-        if one.short_of(_UNSAID) and (why := said_on(kube, found, sight, one.name)):
+        if why := said_on(kube, found, sight, one.name):
             pod, broken = why
             return Cause(
                 f"gpu.{broken.code}/{one.name}",
                 f"the {want.vendor.name} driver of node {one.name}: {broken.line}",
                 evidence=(f"pod {pod}: {broken.said}", cause.line, *cause.evidence),
+                settle=0.0,
                 do=broken.do,
                 look=f"{kube.kubectl} -n {pod.partition('/')[0]} describe pod {pod.partition('/')[2]}",
             )
@@ -160,6 +177,21 @@ def said_on(kube: Kube, found: Found, sight: Sight, node: str) -> tuple[str, Bro
                 if broken := driver.failed(_log(kube, pod, container, previous=previous)):
                     return f"{metadata['namespace']}/{metadata['name']}", broken
     return None
+
+
+def _words(kube: Kube, found: Found, sight: Sight) -> Iterator[str]:
+    """The last words of a device plug-in that runs and offers nothing."""
+    for one in found.plugins():
+        labels = (one["spec"]["selector"].get("matchLabels") or {}).items()
+        for pod in sight.pods or ():
+            metadata = pod["metadata"]
+            there = metadata["namespace"] == one["metadata"]["namespace"]
+            if there and labels <= (metadata.get("labels") or {}).items():
+                container = one["spec"]["template"]["spec"]["containers"][0]["name"]
+                lines = _log(kube, pod, container, previous=False).strip().splitlines()[-2:]
+                if lines:
+                    yield f"pod {metadata['namespace']}/{metadata['name']} said last: {' '.join(lines)[:300]}"
+                    return
 
 
 def _unfinished(pod: Object) -> Iterator[str]:
@@ -202,6 +234,7 @@ def _beside(kube: Kube, found: Found, namespace: str) -> Cause | None:
                 f"gpu.beside/{namespace}/{name}",
                 f"what the GPU operator needs beside it is not ready: the Deployment {name}",
                 evidence=(f"{available} of {one['spec'].get('replicas', 1)} replicas are available",),
+                settle=SETTLE,
                 do="see why its pods are not ready",
                 look=f"{kube.kubectl} -n {namespace} describe deployment {name}",
             )

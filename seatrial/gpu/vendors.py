@@ -25,13 +25,15 @@ _EXAMPLE = (
 
 @dataclass(frozen=True)
 class Label:
-    """One way to mark a node that has a GPU: `by` whom; `type`: its value names the type; `alone`: a sign by itself."""
+    """One way to mark a node that has a GPU: `by` whom, in which `cloud` (none: in any); `type`: its value
+    names the type; `alone`: a sign by itself."""
 
     key: str
     values: re.Pattern[str]
     by: str
     type: bool = False
     alone: bool = True
+    cloud: str = ""
 
     def on(self, labels: Mapping[str, str]) -> bool:
         """Whether a node with these labels carries it."""
@@ -158,9 +160,10 @@ def _vendor(key: str, row: Mapping[str, Any]) -> Vendor:
 
 
 def _label(key: str, row: Mapping[str, Any]) -> Label:
-    found = _row(row, ("values", "by", "type", "alone"), key)
+    found = _row(row, ("values", "by", "cloud", "type", "alone"), key)
     values = re.compile(str(found.get("values", ".*")), re.I)
-    return Label(key, values, str(found.get("by", "")), bool(found.get("type")), bool(found.get("alone", True)))
+    by, cloud = str(found.get("by", "")), str(found.get("cloud", ""))
+    return Label(key, values, by, bool(found.get("type")), bool(found.get("alone", True)), cloud)
 
 
 def _operator(row: Mapping[str, Any]) -> Operator:

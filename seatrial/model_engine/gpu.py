@@ -86,6 +86,10 @@ class Workers:
         selector = {**self.selector, self.label: gpu_type, **more}
         return replace(endpoints, node_selector=selector, tolerations=self.tolerations)
 
+    def selects(self, settings: Settings) -> Mapping[str, str]:
+        """What is known of the labels of a node that is not there yet."""
+        return {**self.selector, **({self.label: settings.gpu_type} if settings.gpu_type else {})}
+
     def types(self, sight: Sight) -> dict[str, list[str]]:
         """The nodes' names by the value of the label; nodes without it are in none."""
         found: dict[str, list[str]] = {}

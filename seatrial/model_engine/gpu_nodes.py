@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seatrial.gpu import operators
 from seatrial.gpu.asked import HOSTNAME, DriverCheck
-from seatrial.gpu.declared import Expectation, expected
+from seatrial.gpu.declared import Expectation, expected, not_none
 from seatrial.gpu.health import Sight
 from seatrial.gpu.node import LABELS, OFFERS, TAKES, Code, NodeVerdict, Want
 from seatrial.kube import Kube
@@ -16,7 +15,7 @@ from seatrial.model_engine import images
 from seatrial.model_engine.gpu import RESOURCE, TYPES, Workers
 from seatrial.model_engine.ground import Ground
 from seatrial.model_engine.images import Pull
-from seatrial.verdict import Blocked, Cause, NotApplicable, Refused, Unhealthy
+from seatrial.verdict import Blocked, Cause, NotApplicable, Unhealthy
 
 ANSWERS = frozenset({Code.NOT_READY})
 """Without it a node's numbers are old ones."""
@@ -40,6 +39,7 @@ class GpuNodes:
         where we may not list nodes."""
         if ground.kube is None:
             raise NotApplicable("nodes are seen in the cluster alone")
+        not_none(ground.trial.scope)
         kube, settings = ground.kube, ground.trial.settings
         sight = Sight.of(kube, settings.gpu_vendors)
         every = expected(ground.trial.scope, sight, settings.gpu_vendors, kube.kubectl)
@@ -107,7 +107,7 @@ class GpuNodes:
             self.kube,
             self.sight,
             self.wants,
-            self.ground.endpoint_place(),
+            replace(self.ground.endpoint_place(), node_selector=self.workers.selects(settings)),
             settings.gpu_probe_image or images.vllm(self.ground),
             own=own,
         )
@@ -156,10 +156,7 @@ class GpuNodes:
     def _offers(self) -> Cause | None:
         for want in self.wants:
             if cause := self.sight.trouble(want, OFFERS, self.kube.kubectl, apart=ANSWERS):
-                with suppress(Refused):  # the driver beneath it is a help, not the question
-                    found = operators.Found.of(self.kube, want.vendor)
-                    return operators.beneath(self.kube, found, self.sight, want, cause)
-                return cause
+                return operators.offering_nothing(self.kube, self.sight, want, cause)
         return None
 
     def _operator(self, want: Want) -> Cause | None:

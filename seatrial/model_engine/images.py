@@ -20,6 +20,7 @@ NEEDED = {
     "forwarder": "beside the worker in every endpoint",
     "vllm": "LLM endpoints",
 }
+DRIVERS = "our pods that ask the driver of GPU nodes"
 _FRAMEWORKS = "-inference-framework-latest-config"
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com")
 PUBLIC_ECR = "public.ecr.aws"
@@ -138,8 +139,9 @@ def everywhere(ground: Ground) -> dict[str, str]:
         for pod in ground.kube.list(PODS, ground.endpoint_namespace, labels="endpoint_id", empty_ok=True):
             for one in pod["spec"]["containers"]:
                 found.setdefault(one["image"], f"endpoint {pod['metadata']['labels'].get('endpoint_name', '')}")
-    probe = ground.trial.settings.probe_image
-    return found | ({probe: "our probes"} if probe else {})
+    settings = ground.trial.settings
+    own = {settings.probe_image: "our probes", settings.gpu_probe_image: DRIVERS}
+    return found | {image: why for image, why in own.items() if image}
 
 
 def reasons(ground: Ground) -> tuple[dict[str, list[str]], list[str]]:
@@ -161,6 +163,12 @@ def reasons(ground: Ground) -> tuple[dict[str, list[str]], list[str]]:
         found.setdefault(echo, []).append("our echo endpoints")
     else:
         unknown.append("nothing says which image our echo endpoints run: model_engine_image_repository and its tag")
+    if settings.gpu_probe_image:
+        found.setdefault(settings.gpu_probe_image, []).append(DRIVERS)
+    else:
+        for uses in found.values():
+            if NEEDED["vllm"] in uses:
+                uses.append(DRIVERS)
     if settings.probe_image:
         found.setdefault(settings.probe_image, []).append("our probe pods")
     else:

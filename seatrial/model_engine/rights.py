@@ -164,7 +164,12 @@ RIGHTS: Table = {
 }
 """Read by `seatrial.permissions`: before each run, for ``preflight/permissions``, and for docs/rbac.yaml."""
 
-OF_GPUS = frozenset({"gpu_nodes", "gpu_driver", "vllm_image_on_gpu_nodes", "tier_b_applies", "llms"})
+OF_GPUS = frozenset(
+    {
+        *("gpu_nodes", "gpu_driver", "vllm_image_on_gpu_nodes", "preflight/gpu_operator_is_reconciled"),
+        *("tier_b_applies", "llms"),
+    }
+)
 """Not needed where the user says that there are none."""
 BY_SETTING = frozenset({"overlays", "expect.gpu"})
 """Needed only by who sets something: labels for our pods, a number of GPUs."""
