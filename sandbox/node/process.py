@@ -91,7 +91,7 @@ class Process:
 
     def _signal(self, send: Callable[[int, int], None], number: signal.Signals) -> None:
         if not self.exited.done():
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # reaped, and nobody has been told yet
                 send(self.pid, number)
 
     def _read(self) -> bool:

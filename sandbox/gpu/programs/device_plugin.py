@@ -18,7 +18,7 @@ WAITS = {
         "If this is a GPU node, did you set the docker default runtime to `nvidia`?\n"
         "No devices found. Waiting indefinitely."
     ),
-    "amd": "No AMD GPU was found: /sys/class/kfd does not exist",
+    "amd": "AMD GPU device plugin for Kubernetes",  # and not a word of what it does not find
 }
 
 
