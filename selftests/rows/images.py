@@ -25,7 +25,6 @@ ROWS = [
         | each(SERVES, "no node can take the pod"),
         # Probes find no node either, those for queues among them.
         blocks=(*NEED_SERVING, *PROBED, "cacher_redis_lets_it_in", "nothing_of_async_endpoint_is_left"),
-        left=True,
         sign="FailedScheduling",
         long_proof=True,
     ),
