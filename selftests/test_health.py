@@ -14,7 +14,7 @@ from kube_objects import deployment, pod
 from seatrial import health
 from seatrial.kube import Kube
 from seatrial.record import Record
-from seatrial.resources import DEPLOYMENTS, EVENTS, NAMESPACES, PODS
+from seatrial.resources import DEPLOYMENTS, EVENTS, NAMESPACES, NODES, PODS
 from seatrial.run import Run
 from seatrial.verdict import Cause
 
@@ -34,9 +34,17 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
     record.close()
 
 
-def trouble(kube: Kube, name: str, *told: tuple[str, str, int], node: str = "n1", **status: Any) -> Cause | None:
-    """The trouble of a pod with this container status and these events: reason, message, count."""
-    spec = {"nodeName": node} if node else {"schedulerName": "nobody"}
+def trouble(
+    kube: Kube,
+    name: str,
+    *told: tuple[str, str, int],
+    node: str = "n1",
+    limits: dict[str, str] | None = None,
+    **status: Any,
+) -> Cause | None:
+    """The trouble of a pod with these limits, this container status and these events: reason, message, count."""
+    spec: dict[str, Any] = {"nodeName": node} if node else {"schedulerName": "nobody"}
+    spec |= {"resources": {"limits": limits}} if limits else {}
     made = kube.create(PODS, pod(name, labels={"app": "echo"}, **spec), "models")
     container = {"name": "main", "image": "app:1", "ready": False, "restartCount": 0, **status}
     patch = {"status": {"phase": "Pending", "containerStatuses": [container] if node else []}}
@@ -136,6 +144,31 @@ def test_a_pod_that_no_node_takes(kube: Kube, name: str, more: tuple[Any, ...], 
     assert cause
     assert cause.line == f"no node can take the pod of echo: {FAILED[1]}"
     assert cause.settle == settle
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "settle"),
+    [("gpu-alone", (), None), ("gpu-grows", (("TriggeredScaleUp", "pod triggered scale-up", 1),), math.inf)],
+)
+def test_a_pod_that_wants_gpus_is_explained_node_by_node(
+    kube: Kube, name: str, more: tuple[Any, ...], settle: float | None
+) -> None:
+    """The scheduler says the same of a resource that nobody has, that nobody gives, and that is all taken."""
+    said = ("FailedScheduling", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", 1)
+    made = kube.create(NODES, {"metadata": {"name": "gpu-1"}})
+    status = {
+        "capacity": {"nvidia.com/gpu": "2"},
+        "allocatable": {"nvidia.com/gpu": "0"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    kube.patch(NODES, "gpu-1", "", {"status": status}, subresource="status")
+    cause = trouble(kube, name, said, *more, node="", limits={"nvidia.com/gpu": "1"})
+    kube.delete(NODES, made)
+    assert cause
+    assert (cause.key, cause.settle) == ("gpu.allocatable_zero/gpu-1", settle)
+    assert cause.evidence[0] == f"pod models/{name} is Pending"
+    assert cause.evidence[1].startswith("node gpu-1, nvidia.com/gpu: can give none of its 2 nvidia.com/gpu")
+    assert f"FailedScheduling: {said[1]}" in cause.evidence
 
 
 def test_a_pod_that_is_being_deleted_is_nobodys_trouble(kube: Kube) -> None:
