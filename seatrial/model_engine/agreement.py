@@ -40,12 +40,12 @@ def require(kube: Kube, release: Release, configuration: Configuration) -> str:
     if cause := builder.trouble(kube, release):
         raise Blocked(cause)
     said = sources(kube, release, configuration)
-    missing = [one for one in (FORWARDER, BUILDER) if one not in said]
-    if missing:
-        raise NotJudged(Reason.TOOL, f"nothing tells the broker of {' and '.join(missing)}", source=str(said))
+    if FORWARDER not in said:
+        raise NotJudged(Reason.TOOL, f"nothing tells the broker of {FORWARDER}: {TEMPLATE} was not found")
     if wrong := disagreement(said):
         raise Unhealthy(_cause(kube, release, wrong, said))
-    return f"{said[GATEWAY]}, by {', '.join(said)}"
+    silent = "" if BUILDER in said else "; which one the builder has reached, its log says no more"
+    return f"{said[GATEWAY]}, by {', '.join(said)}{silent}"
 
 
 def disagreement(said: Mapping[str, str]) -> str:
