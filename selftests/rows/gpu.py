@@ -50,7 +50,15 @@ ROWS = [
         )
         for words in (NVIDIA, AMD)
     ),
-    lasting("gpu-plugin-unregistered", {"gpus_are_allocatable": "its device plug-in has never registered"}, DRIVER),
+    *(
+        lasting(
+            "gpu-plugin-unregistered",
+            {"gpus_are_allocatable": "its device plug-in has never registered"},
+            DRIVER,
+            words=words,
+        )
+        for words in (NVIDIA, AMD)
+    ),
     lasting("gpus-not-allocatable", {"gpus_are_allocatable": "each can give none of its 2 nvidia.com/gpu"}, DRIVER),
     lasting(
         "gpu-label-missing",
@@ -59,6 +67,15 @@ ROWS = [
             **each(("gpus_are_allocatable", "gpu_operator_is_reconciled"), "ready for a wrong reason: NoGPUNodes"),
         },
         *(DRIVER, PULL),
+    ),
+    lasting(
+        "gpu-label-missing",
+        {
+            "gpu_nodes_are_labelled": NO_LABEL,
+            **each(("gpus_are_allocatable", "gpu_operator_is_reconciled"), "has its devicePlugin on 0 of 2 nodes"),
+        },
+        *(DRIVER, PULL),
+        words=AMD,
     ),
     lasting("gpu-template-label-missing", {"gpu_nodes_are_labelled": NO_LABEL}, PULL),
     lasting("gpu-label-wrong", {"gpu_nodes_are_labelled": "each has k8s.amazonaws.com/accelerator=a10g, not"}, PULL),
