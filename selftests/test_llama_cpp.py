@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from counting_model import CONTENT
 from dummies import ROOT, clean_environment
+from sandboxes import judged, sandbox
 
+from sandbox import handle
+from sandbox.faults.acts import images
 from seatrial.http import Http
 from seatrial.model_engine.client import ModelEngine
 from seatrial.model_engine.completion import Asked, completion, counts, flow
@@ -62,3 +65,22 @@ def test_a_stream_is_read(engine: ModelEngine) -> None:
     assert (found.content, found.chunks, found.done) == (CONTENT, 5, True)
     assert counts(found.content)
     assert found.reads >= 2
+
+
+@pytest.mark.prove
+def test_the_checks_pass_with_it_for_a_worker(tmp_path: Path) -> None:
+    """In vLLM's place in the worker's pod, behind the stand-ins of forwarder and gateway."""
+    with sandbox("nvidia") as one:
+        image = one.up["vllm_image"]
+
+        def other_server(listed: images.Images) -> None:
+            programs = listed[image]["programs"]
+            del programs["vllm_server"]
+            programs["-m vllm_server"] = str(ROOT / "selftests" / "llama_server.py")
+
+        images.change(handle.load(one.up["name"]), other_server)
+        run = judged(tmp_path / "run", "-m", "tier_b", timeout=300, **one.environment())
+    verdicts = {check["id"]: check["verdict"] for check in run.run["checks"]}
+    assert (run.code, set(verdicts.values())) == (0, {"pass"}), run.out
+    assert {"tier_b/chat_completes", "tier_b/chat_streams"} <= set(verdicts)
+    assert "answered with 6 tokens to a prompt of 39, finish_reason stop" in run.out
