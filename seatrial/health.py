@@ -243,7 +243,8 @@ def _unscheduled(kube: Kube, pod: Object) -> Cause | None:
         return None
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
     settle: float | None = None
-    if {"TriggeredScaleUp", "Nominated"} & reasons.keys():  # by the cluster autoscaler, by Karpenter
+    preempts = pod.get("status", {}).get("nominatedNodeName")  # others are on their way out for it
+    if preempts or {"TriggeredScaleUp", "Nominated"} & reasons.keys():  # by the cluster autoscaler, by Karpenter
         settle = math.inf
     elif "NotTriggerScaleUp" in reasons:
         settle = 0.0

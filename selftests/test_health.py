@@ -131,6 +131,14 @@ def test_a_volume_that_was_mounted_in_the_end_is_no_trouble(kube: Kube) -> None:
 FAILED = ("FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu.", 1)
 
 
+def test_a_pod_for_which_others_are_on_their_way_out(kube: Kube) -> None:
+    trouble(kube, "drives-out", FAILED, node="")
+    kube.patch(PODS, "drives-out", "models", {"status": {"nominatedNodeName": "n1"}}, subresource="status")
+    cause = health.pod_trouble(kube, kube.get(PODS, "drives-out", "models"))
+    assert cause
+    assert cause.settle == math.inf
+
+
 @pytest.mark.parametrize(
     ("name", "more", "settle"),
     [
