@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from seatrial.kube import Kube
@@ -12,6 +13,8 @@ from seatrial.model_engine.health.words import Said
 from seatrial.verdict import Cause
 
 DONE, FAILED = "Iteration length", "Error in deployment loop"
+TIMES = 3
+"""Passes in a row that end with an error: after so many the next will, too."""
 
 
 def trouble(kube: Kube, release: Release) -> Cause | None:
@@ -26,9 +29,11 @@ def trouble(kube: Kube, release: Release) -> Cause | None:
 
 def looping(kube: Kube, release: Release, said: Said) -> Cause | None:
     """The error that its loop ends with, if the newest pass did."""
-    newest = next((one for one in reversed(said.lines) if one.message.startswith((DONE, FAILED))), None)
-    if newest is None or newest.message.startswith(DONE):
+    passes = (one for one in reversed(said.lines) if one.message.startswith((DONE, FAILED)))
+    failed = list(itertools.takewhile(lambda one: one.message.startswith(FAILED), passes))
+    if not failed:
         return None
+    newest = failed[0]
     text = f"{newest.message}\n{newest.exc_info}"
     if cause := words.known(kube, release, "autoscaler", text, said, (newest.first,)):
         return cause
@@ -37,7 +42,8 @@ def looping(kube: Kube, release: Release, said: Said) -> Cause | None:
     return Cause(
         f"autoscaler.loop-error/{release.namespace}",
         f"the autoscaler's loop ends with an error each time: {newest.first.partition(': ')[2][:300] or newest.first}",
-        evidence=(said.where, newest.exception),
+        evidence=(said.where, f"{len(failed)} in a row: {newest.exception}"),
+        settle=0.0 if len(failed) >= TIMES else None,
         do="its log has the traceback",
         look=said.look(kube),
     )

@@ -30,6 +30,7 @@ def trouble(kube: Kube, release: Release) -> Cause | None:
         return Cause(
             f"hpa.missing/{namespace}",
             f"no HorizontalPodAutoscaler in namespace {namespace} scales the Deployment {gateway}",
+            settle=0.0,  # the rollouts are complete: nobody makes one any more
             do="set autoscaling.horizontal.enabled in the helm values, and helm upgrade; where the release has it off, "
             "say so: --set autoscaling_horizontal=false",
             look=f"{kube.kubectl} -n {namespace} get hpa",
