@@ -27,7 +27,7 @@ TIMES = 20
 SIGNALS = ("TERM", "INT", "KILL")
 PROMPT_LIMIT = 30.0
 """Seconds from TERM or INT until the prompt is back."""
-SWEEPS = 4
+SWEEPS = 12
 """A create whose answer was lost may be sent until it is given up: until then a sweep says so, and is repeated."""
 UNKNOWN = "may still appear"
 ENDS = (0, 1, 3)
