@@ -46,6 +46,13 @@ def released() -> Iterator[Sandbox]:
         yield one
 
 
+@pytest.fixture(scope="session")
+def nvidia() -> Iterator[Sandbox]:
+    """The same with GPU nodes, for the one worker of the group ``nvidia``."""
+    with sandbox("nvidia") as one:
+        yield one
+
+
 @pytest.fixture
 def record(tmp_path: Path) -> Iterator[Record]:
     """Of a run that has begun nothing yet."""

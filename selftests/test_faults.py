@@ -16,13 +16,18 @@ from rows.llm import TIER_B
 from rows.row import LIFECYCLES, Row
 from sandboxes import Sandbox, judged, sandbox
 
+SHARED = {(): "released", ("nvidia",): "nvidia"}
+"""The sandboxes that other tests use, too, by their words."""
+
 
 @pytest.fixture(scope="module")
 def sandboxes(request: pytest.FixtureRequest) -> Iterator[Callable[[tuple[str, ...]], Sandbox]]:
     """One sandbox of a kind for all rows of this worker: each heals what it broke."""
 
     def start(words: tuple[str, ...]) -> Sandbox:
-        return stack.enter_context(sandbox(*words)) if words else request.getfixturevalue("released")
+        if words in SHARED:
+            return request.getfixturevalue(SHARED[words])
+        return stack.enter_context(sandbox(*words))
 
     with ExitStack() as stack:
         yield cache(start)

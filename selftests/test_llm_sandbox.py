@@ -10,18 +10,20 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import recordings
 from dummies import ROOT
-from model_engine_sandbox import SCALE, WAIT, Object, Release, started
+from model_engine_sandbox import SCALE, WAIT, Object, Release
 from recordings import Answer, Replay, request, until
+from sandboxes import Sandbox
 
 from sandbox.backends.s3 import S3
 from sandbox.model_engine import models
+
+pytestmark = pytest.mark.xdist_group("nvidia")
 
 NAME = "smoke-test-llama-3-1-8b"  # as recorded
 STATELESS = (
@@ -34,9 +36,8 @@ STATELESS = (
 
 
 @pytest.fixture(scope="module")
-def release() -> Iterator[Release]:
-    with started("nvidia") as release:
-        yield release
+def release(nvidia: Sandbox) -> Release:
+    return Release(nvidia.up)
 
 
 @pytest.fixture
