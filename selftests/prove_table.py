@@ -7,6 +7,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Sequence
 
@@ -22,13 +23,13 @@ from test_prove_workers import LAST, TIMES
 from test_verdicts import KILLED
 
 PAGE = ROOT / "docs/proof.md"
-NOT_YET, BAR = "not yet", r"\|"
+NOT_YET, BAR, WIDEST = "not yet", r"\|", 240
 
 Results = dict[str, Result]
 
 
 def row(*cells: object) -> str:
-    return f"| {' | '.join(str(cell).replace('|', BAR) for cell in cells)} |"
+    return f"| {' | '.join(textwrap.shorten(str(cell), WIDEST).replace('|', BAR) for cell in cells)} |"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -194,8 +195,8 @@ def ended(found: Results) -> list[str]:
         f"A full run at a fifth of the times gets a signal at a random moment, {MOMENTS} times each. After TERM and",
         f"INT it is back at the prompt within {PROMPT_LIMIT:g} s, and nothing of it is left in the cluster, in the",
         "gateway's list or at the broker. After KILL `sweep --run ID --delete` removes all of it. Where a create was",
-        "not answered, it is said that it may still appear; a sweep then is repeated. Meanwhile other runs go on:",
-        f"{runs} of them, every one green.",
+        "not answered, it is said that it may still appear; a sweep then is repeated. Meanwhile other runs go on, and",
+        f"none may be disturbed: {runs} of them were green.",
         "",
         *table(head, (cells(name, workers) for name in SIGNALS for workers in (0, 4))),
     ]

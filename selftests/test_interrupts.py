@@ -27,8 +27,8 @@ BACK_AT_THE_PROMPT = 30.0
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[Sandbox]:
-    """Its endpoints' pods take 4 s to get ready."""
-    with sandbox("--ready-after", "20") as one:
+    """Its endpoints' pods take 12 s to get ready: longer than what a run does besides."""
+    with sandbox("--ready-after", "60") as one:
         yield one
 
 

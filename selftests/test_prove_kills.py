@@ -55,7 +55,8 @@ class Other:
             if run.code == 0:
                 self.undisturbed += 1
             else:
-                self.disturbed.append(run.out)
+                told = [line for line in run.out.splitlines() if line.startswith(("FAIL  ", "ERROR", "LEFT BEHIND"))]
+                self.disturbed.append(f"exit {run.code}: {'; '.join(told) or run.out}")
 
 
 @dataclass(frozen=True)
