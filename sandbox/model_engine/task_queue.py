@@ -78,12 +78,9 @@ def celery_app(broker: Broker, results: str, *, name: str | None = None, queue_u
 
 
 def service_bus() -> tuple[str, dict[str, Any]]:
-    """Address and options of Celery's transport; it takes our credential for the one it would make for each channel."""
-    from kombu.transport import azureservicebus
-
+    """Address and options of Celery's transport, which logs in with the environment's credential."""
     from sandbox.model_engine import azure
 
-    azureservicebus.DefaultAzureCredential = type(azure.credential())
     keep_alive = int(os.environ.get("SERVICEBUS_KEEP_ALIVE_INTERVAL", KEEP_ALIVE))
     options = {"uamqp_keep_alive_interval": keep_alive, "retry_total": 3, "retry_backoff_factor": 0.8}
     if config.unfixed():
