@@ -17,7 +17,7 @@ from seatrial.yaml_file import mapping
 SETTINGS_FILE = "seatrial.yaml"
 OPTIONS = (
     *("context", "target", "namespace", "timeout_factor", "no_cluster", "read_only", "probe_from"),
-    "every_gpu_node",
+    *("endpoint", "every_gpu_node", "gpu_wait"),
 )
 """Settings with an option of their own; it is the setting's name with dashes."""
 

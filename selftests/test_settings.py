@@ -14,10 +14,12 @@ import pytest
 import yaml
 
 from seatrial import mask, runbook
+from seatrial.options import SETTINGS as FLAGS
 from seatrial.payloads import overlaid, payload
 from seatrial.resolves import check_resolves
 from seatrial.secret import Secret, Token
 from seatrial.settings import TABLE, Settings
+from seatrial.sources import OPTIONS
 from seatrial.verdict import BadSettings
 
 ECHO = "model_engine/released/echo_endpoint"
@@ -437,3 +439,9 @@ def test_a_placeholder_that_is_a_setting_is_given_under_its_own_name() -> None:
     for placeholder, account in runbook.PLACEHOLDERS.items():
         if isinstance(account, runbook.Setting):
             assert TABLE[account.name].env == placeholder
+
+
+def test_every_option_of_a_setting_is_read() -> None:
+    """One that argparse takes and nobody reads would be a wish that is granted to nobody."""
+    flags = {flag.removeprefix("--").replace("-", "_") for flag, _ in FLAGS}
+    assert flags & set(TABLE) == set(OPTIONS)
