@@ -109,7 +109,7 @@ class Cluster:
             asyncio.run(module.heal(one))
 
 
-def until(holds: Callable[[], Any], seconds: float = 20) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
     """The first true result."""
     end = time.monotonic() + seconds
     while not (found := holds()):

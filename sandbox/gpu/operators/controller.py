@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from sandbox.client import Client
 from sandbox.gpu.operators.manifests import Object, row
+from sandbox.install import NotAvailableError
 from sandbox.node.tasks import background
 
 DISCOVERED = "feature.node.kubernetes.io/"
@@ -47,11 +48,13 @@ class Controller:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def ready(self, seconds: float) -> None:
-        """Return once every operand runs on each GPU node and the GPUs are allocatable. TimeoutError."""
+        """Return once every operand runs on each GPU node and the GPUs are allocatable. NotAvailableError."""
         deadline = time.monotonic() + seconds
         while self._short() or not self._wanted() or not self._allocatable():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"operands of {self._row['operator']} are not ready: {', '.join(self._short())}")
+                raise NotAvailableError(
+                    f"operands of {self._row['operator']} are not ready: {', '.join(self._short())}"
+                )
             await asyncio.sleep(0.05)
 
     async def _follow(self, path: str, found: dict[str, Object]) -> None:
