@@ -19,7 +19,7 @@ from sandbox.node.configuration import ConfigurationError
 from sandbox.node.images import Images, PullError, repository
 from sandbox.node.logs import ContainerLog, Selection
 from sandbox.node.process import Process, StartError
-from sandbox.node.tasks import background
+from sandbox.tasks import background
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -10,7 +10,6 @@ from sandbox.faults.acts.public import public
 from sandbox.faults.acts.release import fullname
 from sandbox.faults.acts.scale import rolled_out
 from sandbox.faults.acts.until import pods_gone
-from sandbox.gpu.table import PRODUCT_LABEL, vendor_row
 from sandbox.handle import Sandbox
 
 IMAGE = "public.ecr.aws/ubuntu/ubuntu:latest"
@@ -23,27 +22,27 @@ async def break_(sandbox: Sandbox) -> None:
     images.change(sandbox, lambda listed: listed.update({IMAGE: {"id": f"sha256:{'b' * 64}"}}))
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
         await client.create(_collection(sandbox), deployment(sandbox, await fullname(client, sandbox)))
-        await rolled_out(client, sandbox.namespace, name())
-    public(sandbox, "balloons", f"deployment/{sandbox.namespace}/{name()}", "4 GPUs")
+        await rolled_out(client, sandbox.namespace, name(sandbox))
+    public(sandbox, "balloons", f"deployment/{sandbox.namespace}/{name(sandbox)}", "4 GPUs")
 
 
 async def heal(sandbox: Sandbox) -> None:
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
-        await client.delete(f"{_collection(sandbox)}/{name()}", propagationPolicy="Background")
-        await pods_gone(client, sandbox.namespace, f"app={name()}")
+        await client.delete(f"{_collection(sandbox)}/{name(sandbox)}", propagationPolicy="Background")
+        await pods_gone(client, sandbox.namespace, f"app={name(sandbox)}")
 
 
-def name() -> str:
+def name(sandbox: Sandbox) -> str:
     """Of the Deployment: the chart's name, not the release's."""
-    return f"model-engine-balloon-{vendor_row('nvidia')['type']}"
+    return f"model-engine-balloon-{sandbox.gpu_type}"
 
 
 def deployment(sandbox: Sandbox, release: str) -> dict[str, object]:
     """As the chart makes it, one GPU a pod."""
-    labels = {"app": name(), "product": "common-warm-nodes", "team": "infra", "version": "v1"}
+    labels = {"app": name(sandbox), "product": "common-warm-nodes", "team": "infra", "version": "v1"}
     machines = len(gpus.folders(sandbox))
     spec = {
-        "nodeSelector": {PRODUCT_LABEL: vendor_row("nvidia")["type"]},
+        "nodeSelector": {gpus.PRODUCT_LABEL: sandbox.gpu_type},
         "tolerations": [{"key": RESOURCE, "operator": "Exists", "effect": "NoSchedule"}],
         "containers": [
             {
@@ -60,10 +59,10 @@ def deployment(sandbox: Sandbox, release: str) -> dict[str, object]:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": name(), "labels": {"team": "infra", "product": "common-warm-nodes"}},
+        "metadata": {"name": name(sandbox), "labels": {"team": "infra", "product": "common-warm-nodes"}},
         "spec": {
             "replicas": machines * len(gpus.hardware(sandbox)["gpus"]),
-            "selector": {"matchLabels": {"app": name(), "version": "v1"}},
+            "selector": {"matchLabels": {"app": name(sandbox), "version": "v1"}},
             "template": {"metadata": {"labels": labels}, "spec": spec},
         },
     }

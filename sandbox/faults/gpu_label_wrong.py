@@ -5,7 +5,6 @@ Sign: the nodes' labels.
 
 from sandbox.faults.acts import gpus
 from sandbox.faults.acts.public import public
-from sandbox.gpu.table import PRODUCT_LABEL
 from sandbox.handle import Sandbox
 
 VALUES = {"nvidia": "a10g", "amd": "mi300x"}
@@ -13,8 +12,8 @@ VALUES = {"nvidia": "a10g", "amd": "mi300x"}
 
 async def break_(sandbox: Sandbox) -> None:
     value = VALUES[gpus.hardware(sandbox)["vendor"]]
-    await gpus.patch(sandbox, "gpu-label-wrong", lambda node: {"metadata": {"labels": {PRODUCT_LABEL: value}}})
-    public(sandbox, "gpu-label-wrong", "node/gpu-1", f"{PRODUCT_LABEL}={value}")
+    await gpus.patch(sandbox, "gpu-label-wrong", lambda node: {"metadata": {"labels": {gpus.PRODUCT_LABEL: value}}})
+    public(sandbox, "gpu-label-wrong", "node/gpu-1", f"{gpus.PRODUCT_LABEL}={value}")
 
 
 async def heal(sandbox: Sandbox) -> None:

@@ -11,7 +11,6 @@ from sandbox.client import Client
 from sandbox.faults.acts import gpus
 from sandbox.faults.acts.public import public
 from sandbox.faults.acts.until import until
-from sandbox.gpu.machines import SILENT
 from sandbox.handle import Sandbox
 
 KUBELETS = ("MemoryPressure", "DiskPressure", "PIDPressure", "Ready")
@@ -19,7 +18,7 @@ TEXT = "Kubelet stopped posting node status."
 
 
 async def break_(sandbox: Sandbox) -> None:
-    await gpus.switch(sandbox, SILENT, there=True)
+    await gpus.switch(sandbox, gpus.SILENT, there=True)
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
         for path in gpus.nodes(sandbox):
             await unknown(client, path)
@@ -27,7 +26,7 @@ async def break_(sandbox: Sandbox) -> None:
 
 
 async def heal(sandbox: Sandbox) -> None:
-    await gpus.switch(sandbox, SILENT, there=False)
+    await gpus.switch(sandbox, gpus.SILENT, there=False)
 
     async def ready() -> bool:
         found = [node["status"]["conditions"] for node in await gpus.listed(sandbox)]

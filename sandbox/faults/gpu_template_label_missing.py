@@ -5,15 +5,14 @@ Sign: the nodes' labels.
 
 from sandbox.faults.acts import gpus
 from sandbox.faults.acts.public import public
-from sandbox.gpu.table import PRODUCT_LABEL
 from sandbox.handle import Sandbox
 
 
 async def break_(sandbox: Sandbox) -> None:
     await gpus.patch(
-        sandbox, "gpu-template-label-missing", lambda node: {"metadata": {"labels": {PRODUCT_LABEL: None}}}
+        sandbox, "gpu-template-label-missing", lambda node: {"metadata": {"labels": {gpus.PRODUCT_LABEL: None}}}
     )
-    public(sandbox, "gpu-template-label-missing", "node/gpu-1", f"no label {PRODUCT_LABEL}")
+    public(sandbox, "gpu-template-label-missing", "node/gpu-1", f"no label {gpus.PRODUCT_LABEL}")
 
 
 async def heal(sandbox: Sandbox) -> None:

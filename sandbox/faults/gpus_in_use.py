@@ -7,7 +7,6 @@ from sandbox.client import Client
 from sandbox.faults.acts import gpus
 from sandbox.faults.acts.public import public
 from sandbox.faults.acts.until import pods_gone, until
-from sandbox.gpu.table import vendor_row
 from sandbox.handle import Sandbox
 
 NAMESPACE = "research"
@@ -17,10 +16,9 @@ LABELS = {"app": "training"}
 async def break_(sandbox: Sandbox) -> None:
     hardware = gpus.hardware(sandbox)
     count = str(len(hardware["gpus"]))
-    image = next(iter(vendor_row(hardware["vendor"])["images"]))
     container = {
         "name": "training",
-        "image": image,
+        "image": sandbox.vllm_image,
         "command": ["sleep", "infinity"],
         "resources": {"limits": {hardware["resource"]: count}},
     }

@@ -7,16 +7,26 @@ import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from sandbox.client import ApiError, Client
 from sandbox.gpu.table import GpuNode
-from sandbox.node.kubelet import Kubelet
-from sandbox.node.tasks import background
+from sandbox.tasks import background
 
 FOLDER = "machines"
 WELL = ("driver", "runtime")  # see programs/machine.py
 OFF, SILENT = "off", "silent"
 SECONDS = 0.25  # between two looks, of real time
+
+
+class Kubelet(Protocol):
+    """What runs a machine's pods."""
+
+    async def start(self) -> None:
+        """Register the Node."""
+
+    async def stop(self) -> None:
+        """End what it has started; the Node stays."""
 
 
 class Machines:

@@ -32,7 +32,6 @@ class GpuNode:
 
     name: str
     labels: Mapping[str, str]
-    signs: frozenset[str]  # those of them that are there because of its GPUs
     taints: tuple[Mapping[str, str], ...]
     conditions: Mapping[str, tuple[str, str, str]]  # of health agents: status, reason, message
     machine: Mapping[str, Any]
@@ -53,12 +52,16 @@ def nodes(vendor: str, cloud: str) -> list[GpuNode]:
     if not vendor:
         return []
     row, here = vendor_row(vendor), cloud_row(vendor, cloud)
-    signs = {**row["labels"], **here.get("labels", {}), PRODUCT_LABEL: row["type"]}
-    labels = {"node.kubernetes.io/instance-type": row["instance_type"][cloud], **DISCOVERED, **signs}
+    labels = {
+        "node.kubernetes.io/instance-type": row["instance_type"][cloud],
+        **DISCOVERED,
+        **row["labels"],
+        **here.get("labels", {}),
+        PRODUCT_LABEL: row["type"],
+    }
     conditions = {kind: (said[0], said[1], said[2]) for kind, said in here.get("conditions", {}).items()}
     return [
-        GpuNode(name, labels, frozenset(signs), tuple(here["taints"]), conditions, machine(name, vendor, row, here))
-        for name in NAMES
+        GpuNode(name, labels, tuple(here["taints"]), conditions, machine(name, vendor, row, here)) for name in NAMES
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sandbox import clock
 from sandbox.client import ApiError, Client, Object
+from sandbox.tasks import background
 
 from . import environment, registration
 from .devices import Devices
@@ -17,7 +18,6 @@ from .images import Images
 from .network import PodNetwork
 from .pod import Pod, is_over
 from .server import Server
-from .tasks import background
 from .timestamps import now
 
 CAPACITY = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "500Gi", "pods": "110"}

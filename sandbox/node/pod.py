@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from sandbox import clock
 from sandbox.client import ApiError, Object
+from sandbox.tasks import background
 
 from . import network, status, volumes
 from .container import Container
 from .devices import AdmissionError
-from .tasks import background
 from .timestamps import now
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox.client import Client, Object
-
-from .tasks import background
+from sandbox.tasks import background
 
 EVERYWHERE = "0.0.0.0/0"
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.client import Client, Object
-
-from .tasks import background
+from sandbox.tasks import background
 
 PRIVILEGED = 1024
 SERVICE_NAME = "kubernetes.io/service-name"

@@ -13,11 +13,14 @@ from sandbox.client import Client
 from sandbox.faults import FaultError
 from sandbox.faults.acts import kept
 from sandbox.faults.acts.until import until
-from sandbox.gpu.machines import FOLDER, OFF, SILENT
-from sandbox.gpu.operators import manifests
 from sandbox.handle import Sandbox
 
 Object = dict[str, Any]
+
+FOLDER = "machines"  # in the sandbox's directory: see gpu/machines.py
+OFF, SILENT = "off", "silent"
+PRODUCT_LABEL = "k8s.amazonaws.com/accelerator"  # by which the product's templates choose nodes
+OPERATORS = {"nvidia": "gpu-operator", "amd": "kube-amd-gpu"}  # the operators' namespaces
 
 
 def folders(sandbox: Sandbox) -> list[Path]:
@@ -141,15 +144,14 @@ async def anew(sandbox: Sandbox, runtime: bool) -> None:
     await switch(sandbox, OFF, there=False)
 
 
-def operator(sandbox: Sandbox) -> Object:
-    """The row of the operator."""
-    return manifests.row(str(hardware(sandbox)["vendor"]))
+def namespace(sandbox: Sandbox) -> str:
+    """Of the operator."""
+    return OPERATORS[hardware(sandbox)["vendor"]]
 
 
 async def restart_operands(sandbox: Sandbox, *, but: str = "") -> None:
-    """Delete the operands' pods but those of the container `but`; their DaemonSets make new ones."""
-    namespace = operator(sandbox)["namespace"]
-    pods = f"/api/v1/namespaces/{namespace}/pods"
+    """Delete the pods that wait for a driver first, but for the container `but`; their DaemonSets make new ones."""
+    pods = f"/api/v1/namespaces/{namespace(sandbox)}/pods"
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
         for pod in await client.list(pods):
             first = pod["spec"]["containers"][0]
@@ -159,13 +161,12 @@ async def restart_operands(sandbox: Sandbox, *, but: str = "") -> None:
 
 async def operands_ready(sandbox: Sandbox) -> None:
     """Return once each of the operands runs on every GPU node."""
-    row = operator(sandbox)
-    names = {one["name"] for one in row["operands"]}
+    path = f"/apis/apps/v1/namespaces/{namespace(sandbox)}/daemonsets"
 
     async def ready() -> bool:
         async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
-            sets = await client.list(f"/apis/apps/v1/namespaces/{row['namespace']}/daemonsets")
-        found = [one["status"] for one in sets if one["metadata"]["name"] in names]
+            sets = await client.list(path)
+        found = [one["status"] for one in sets if "initContainers" in one["spec"]["template"]["spec"]]
         wanted = {one["desiredNumberScheduled"] for one in found}
         return max(wanted) == len(nodes(sandbox)) and all(
             one["numberReady"] == one["desiredNumberScheduled"] for one in found
@@ -176,8 +177,7 @@ async def operands_ready(sandbox: Sandbox) -> None:
 
 async def operands_stuck(sandbox: Sandbox) -> None:
     """Return once an init container of each restarted operand has said that there is no driver."""
-    row = operator(sandbox)
-    pods = f"/api/v1/namespaces/{row['namespace']}/pods"
+    pods = f"/api/v1/namespaces/{namespace(sandbox)}/pods"
     words = ("driver is not ready", "driver is not loaded")
 
     async def said() -> bool:

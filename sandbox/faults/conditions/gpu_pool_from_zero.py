@@ -10,12 +10,11 @@ from typing import Any
 from sandbox.client import Client
 from sandbox.faults.acts import gpus
 from sandbox.faults.conditions.pool_at_zero import SECONDS, event
-from sandbox.gpu.machines import OFF
 from sandbox.handle import Sandbox
 
 
 async def break_(sandbox: Sandbox) -> None:
-    await gpus.switch(sandbox, OFF, there=True)
+    await gpus.switch(sandbox, gpus.OFF, there=True)
 
 
 async def heal(sandbox: Sandbox) -> None:
@@ -31,7 +30,7 @@ async def heal(sandbox: Sandbox) -> None:
                     message = "pod triggered scale-up: [{gpu-pool 0->1 (max: 2)}]"
                     await client.create(f"/api/v1/namespaces/{meta['namespace']}/events", event(pod, message))
             await asyncio.sleep(0.2)
-    await gpus.switch(sandbox, OFF, there=False)
+    await gpus.switch(sandbox, gpus.OFF, there=False)
     await gpus.operands_ready(sandbox)
     await gpus.counted(sandbox, "2", "2")
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from sandbox.client import Client
 from sandbox.gpu.operators.manifests import Object, row
 from sandbox.install import NotAvailableError
-from sandbox.node.tasks import background
+from sandbox.tasks import background
 
 DISCOVERED = "feature.node.kubernetes.io/"
 NVIDIA = ("pci-10de.present", "pci-0302_10de.present", "pci-0300_10de.present")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 
-log = logging.getLogger("sandbox.node")
+log = logging.getLogger("sandbox")
 
 
 def background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
