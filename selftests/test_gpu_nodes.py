@@ -26,6 +26,7 @@ from sandbox.gpu.table import PRODUCT_LABEL
 Object = dict[str, Any]
 
 QUERY = "--query-gpu=index,name,uuid,driver_version,memory.total,ecc.errors.uncorrected.volatile.total,mig.mode.current"
+HOST = "kubernetes.io/hostname"
 WORDS = {"nvidia": ("nvidia", "empty"), "amd": ("amd", "azure", "empty")}
 OPERATORS = {
     "nvidia": "/apis/nvidia.com/v1/clusterpolicies/cluster-policy",
@@ -207,6 +208,13 @@ def test_a_pod_finds_the_gpus_that_it_asked_for(cluster: Cluster) -> None:
         assert ended(without) == ("Failed", 128)
         message = without()["status"]["containerStatuses"][0]["state"]["terminated"]["message"]
         assert 'exec: "nvidia-smi": executable file not found in $PATH' in message
+
+
+def test_the_gpus_of_a_pod_that_is_gone_are_free_at_once(cluster: Cluster) -> None:
+    with cluster.pod("first", "sleep", "infinity", gpus=2, nodeSelector={HOST: "gpu-1"}) as first:
+        until(lambda: first()["status"]["phase"] == "Running")
+    with cluster.pod("second", "true", gpus=2, nodeSelector={HOST: "gpu-1"}) as second:
+        assert ended(second) == ("Succeeded", 0)
 
 
 def test_gpus_that_there_are_not_are_not_given(cluster: Cluster) -> None:

@@ -168,6 +168,7 @@ class Kubelet:
     def _observe(self, kind: str, observed: Object) -> None:
         uid = observed["metadata"]["uid"]
         if kind == "DELETED":
+            self.release(uid)  # as a kubelet does: what nobody knows any more holds nothing
             if pod := self._pods.get(uid):
                 pod.terminate(0)
             return
