@@ -87,3 +87,13 @@ def test_a_pool_that_scales_from_zero(nvidia: Sandbox, tmp_path: Path) -> None:
     assert scaled.verdicts == {**rest, DRIVER: "pass"}, scaled.out
     assert "1 x NVIDIA A10, driver 570.133.20, CUDA 12.8" in scaled.out
     assert nvidia.ours(scaled.run["run"]) == []
+
+
+@pytest.mark.prove
+def test_before_an_install(tmp_path: Path) -> None:
+    """By the values: the label and the tolerations are the chart's, the namespace's own account asks."""
+    with sandbox("nvidia", "empty") as one:
+        run = judged(tmp_path, *GPUS, f"--values={one.up['values']}", **one.environment())
+    assert run.code == 0, run.out
+    assert run.verdicts == dict.fromkeys(NODES, "pass")
+    assert "the chart's template selects by k8s.amazonaws.com/accelerator" in run.out
