@@ -19,7 +19,7 @@ LINES = 8
 """Of the nodes of a cause's evidence: one line for all of one shape and with the same reasons."""
 _TAKEN = ROOM - {Code.INSUFFICIENT}
 """Of GPUs; where there is one and too little else, its holders are not why."""
-SETTLE = 8.0
+SETTLE = 6.0
 """Seconds that a node must be so: less than a component's, since a node seldom changes, and a plug-in restarts fast."""
 NAMES = 3
 """Of nodes in one line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from seatrial.gpu import operators
 from seatrial.gpu.asked import HOSTNAME, DriverCheck
@@ -32,6 +32,8 @@ class GpuNodes:
     sight: Sight
     workers: Workers
     expected: list[Expectation]
+    beneath: dict[str, Cause] = field(default_factory=dict)
+    """By the key of a cause what stands beneath it."""
 
     @classmethod
     def of(cls, ground: Ground) -> GpuNodes:
@@ -156,7 +158,10 @@ class GpuNodes:
     def _offers(self) -> Cause | None:
         for want in self.wants:
             if cause := self.sight.trouble(want, OFFERS, self.kube.kubectl, apart=ANSWERS):
-                return operators.offering_nothing(self.kube, self.sight, want, cause)
+                if cause.key not in self.beneath:  # many logs are read for it
+                    found = operators.offering_nothing(self.kube, self.sight, want, cause)
+                    self.beneath[cause.key] = found
+                return self.beneath[cause.key]
         return None
 
     def _operator(self, want: Want) -> Cause | None:
