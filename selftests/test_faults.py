@@ -52,10 +52,10 @@ def test_fault(sandboxes: Callable[[tuple[str, ...]], Sandbox], tmp_path: Path, 
 
 
 def run_of(one: Sandbox, folder: Path, row: Row, *select: str) -> Ended:
-    """A run while the row's faults are there; what it had to leave is swept when they are gone."""
+    """A run while the row's faults are there; what it had to leave is swept when they are healed."""
     with one.broken(*row.faults):
         run = judged(folder, *row.given, *select, **({"timeout": LONGEST_RUN} | one.environment()))
-    if run.run["left"]:
+    if run.run["left"] and row.faults:
         one.sweep(folder, run)
     return run
 

@@ -17,7 +17,7 @@ ROWS = [
 REDIS_BROKER = ("redis-broker", "gcp", "onprem")
 NOT_APPLICABLE = [
     NotApplicable(("images_are_from_expected_registries", "target_is_as_declared")),  # nobody declares anything
-    NotApplicable(("failing_task_fails", *STREAMING), where=("documented",)),
+    NotApplicable(("failing_task_fails", "failing_async_task_is_told", *STREAMING), where=("documented",)),
     NotApplicable(("embedded_kubeconfig_is_valid",), unless=("documented",)),
     NotApplicable(("redis_broker_answers_ping",), unless=REDIS_BROKER),
     NotApplicable(SQS, where=(*REDIS_BROKER, "azure")),
