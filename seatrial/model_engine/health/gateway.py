@@ -6,7 +6,7 @@ import ast
 
 from seatrial.kube import Kube
 from seatrial.model_engine.discovery import Release
-from seatrial.model_engine.health import broker, builder, cacher, redis, words, workload
+from seatrial.model_engine.health import broker, builder, cacher, defects, redis, words, workload
 from seatrial.model_engine.health.signs import LONGEST, ending
 from seatrial.verdict import Cause
 
@@ -36,9 +36,11 @@ def failed(kube: Kube, release: Release, request_id: str) -> Cause | None:
             text = f"{_traceback(line.message)}\n{line.exc_info}".rstrip()
             evidence = (f"request {request_id}: {_last(text)}",)
             if sending and _last(sending) and _is_the_brokers(text):
-                at = redis.cache(kube, release)
-                first = sending.partition("\n")[0]
-                return broker.told(f"{sending}\n{text}", "sqs", at, (one.where, first, *evidence), one.look(kube))
+                at, whole = redis.cache(kube, release), f"{sending}\n{text}"
+                quoted, look = (one.where, sending.partition("\n")[0], *evidence), one.look(kube)
+                if cause := defects.told("gateway", whole, release.namespace, quoted, look):
+                    return cause
+                return broker.told(whole, "sqs", at, quoted, look)
             return words.known(kube, release, "gateway", text, one, evidence)
     return None
 
