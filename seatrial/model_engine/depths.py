@@ -15,7 +15,7 @@ from seatrial.model_engine.queue_services import QUEUE_SERVICES
 from seatrial.model_engine.services import QUEUE
 from seatrial.probe import Probe, Prober
 from seatrial.trial import Trial
-from seatrial.verdict import Cause, NotJudged, Reason, Unhealthy
+from seatrial.verdict import Blocked, Cause, NotJudged, Reason, Unhealthy
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ class Watch:
         return self._waited(newest, self.trial.settings.image_pull_timeout)
 
     def gone(self) -> None:
-        """Return once there is no such queue; `Unhealthy` if it stays: then the end of the run deletes it."""
+        """Return once there is no such queue. If it stays, or nobody can look, the end of the run deletes it."""
 
         def probe() -> None:
             found = self.depths()
@@ -154,7 +154,7 @@ class Watch:
 
         try:
             self._waited(probe, self.trial.settings.image_pull_timeout + FORGOTTEN)
-        except Unhealthy:
+        except (Blocked, Unhealthy):
             if self.broker in QUEUE_SERVICES:
                 taken_over(self.trial, self.broker, self.queue)
             raise
