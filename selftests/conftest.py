@@ -17,7 +17,7 @@ from seatrial.run import Run
 
 pytest_plugins = ("prove_kept",)
 
-SPREAD = ("test_faults", "test_prove_faults", "test_prove_workers")
+SPREAD = ("test_faults", "test_everywhere", "test_prove_faults", "test_prove_workers")
 """Each of their tests goes to whichever worker is free, unless it says where; other modules stay whole."""
 LONGEST = (
     *("test_prove_faults", "test_prove_workers", "test_interrupts", "test_runs", "test_sweep", "test_faults"),

@@ -129,6 +129,7 @@ def test_an_llm_endpoint_from_create_to_delete(release: Release, replay: Replay)
     recorded_id = recordings.load("llm_get_ready")["response"]["body"]["id"]
     replay.now |= {recorded_id: endpoint["id"], recorded_id.replace("_", "-"): endpoint["id"].replace("_", "-")}
     until(lambda: ask(replay, "GET", "/v1/llm/model-endpoints").body["model_endpoints"][1:], WAIT)
+    until(lambda: ask(replay, "GET", f"/v1/llm/model-endpoints/{name}").body["status"] == "READY", WAIT)
     replay("llm_get_ready")
     listed = ask(replay, "GET", f"/v1/llm/model-endpoints?name={name}&order_by=newest").body
     recordings.compare(replay.translated(recordings.load("llm_list")["response"]["body"]), listed, "llm_list")

@@ -106,7 +106,8 @@ import test_node_forks
 
 async def test(start):
     said = bytearray()
-    process = await start("-c", "import os, time; os.fork(); print(os.getpid()); time.sleep(60)", said=said)
+    two = "import os, time; os.fork(); os.write(1, b'%d\\\\n' % os.getpid()); time.sleep(60)"
+    process = await start("-c", two, said=said)
     while said.count(b"\\n") < 2:
         await asyncio.sleep(0.01)
     print(said.decode(), flush=True)

@@ -83,7 +83,7 @@ def test_a_run_ends_its_sandbox(place: Path, tmp_path: Path, arguments: tuple[st
 @pytest.mark.parametrize(
     ("number", "arguments", "code"),
     [
-        pytest.param(signal.SIGKILL, (), -signal.SIGKILL, id="killed"),
+        pytest.param(signal.SIGKILL, (), -signal.SIGKILL, id="killed", marks=pytest.mark.prove),
         pytest.param(signal.SIGINT, ("--no-cluster",), 2, id="ctrl-c-over-http", marks=pytest.mark.prove),
     ],
 )
