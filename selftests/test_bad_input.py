@@ -235,6 +235,7 @@ def test_the_address_of_the_contexts_own_gateway(tmp_path: Path, released: Sandb
     assert "not verified" not in run.out
 
 
+@pytest.mark.prove
 def test_an_open_gateway_and_a_token_that_is_no_name(tmp_path: Path, released: Sandbox) -> None:
     token = "a-token-of-more-than-24-characters"
     run = judged(tmp_path, **released.environment() | {"AUTH_TOKEN": token})

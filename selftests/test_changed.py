@@ -107,7 +107,7 @@ CHECKS = """
     """
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n", "1")])
+@pytest.mark.parametrize("arguments", [(), pytest.param(("-n", "1"), marks=pytest.mark.prove)])
 def test_that_check_and_all_later_ones_are_errors(tmp_path: Path, arguments: tuple[str, ...], nobody: str) -> None:
     (tmp_path / "now").write_text("revision 1")
     suite = Suite(tmp_path).write(plugins=("change_plugin",), change_plugin=PLUGIN, tier_a=CHECKS)

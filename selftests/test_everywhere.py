@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.prove, pytest.mark.timeout(LONGEST_RUN + 200)]
 CLOUDS, VENDORS, CONTRACTS = ("aws", "azure", "gcp", "onprem"), ("nvidia", "amd"), ("released", "documented")
 
 
-@pytest.mark.parametrize("words", product(CLOUDS, VENDORS, CONTRACTS), ids="+".join)
+@pytest.mark.parametrize("words", list(product(CLOUDS, VENDORS, CONTRACTS)), ids="+".join)
 def test_patched(tmp_path: Path, words: tuple[str, ...]) -> None:
     row = Row((), {}, words=(*words, "patched"))
     with sandbox(*row.words) as one:

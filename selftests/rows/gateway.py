@@ -13,6 +13,8 @@ from rows.row import (
     each,
 )
 
+DELETES = ("-m", "tier_a", "-k", "is_deleted or is_left")
+
 ROWS = [
     Row(
         ("gateway-open",),
@@ -94,7 +96,7 @@ ROWS = [
         each(DELETED, "the gateway answered the delete of"),
         blocks=NOTHING_LEFT,
         left=True,
-        select=TIER_A,
+        select=DELETES,
     ),
-    Row(("delete-leaves-objects",), each(NOTHING_LEFT, "left in model-engine-endpoints"), left=True, select=TIER_A),
+    Row(("delete-leaves-objects",), each(NOTHING_LEFT, "left in model-engine-endpoints"), left=True, select=DELETES),
 ]
