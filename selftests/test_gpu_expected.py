@@ -11,7 +11,7 @@ from seatrial.expectations import Expected, Gpus, Scope
 from seatrial.gpu.declared import Expectation, expected
 from seatrial.gpu.health import Sight
 from seatrial.gpu.operators import covers, reconciled
-from seatrial.gpu.vendors import TABLE
+from seatrial.gpu.vendors import TABLE, vendors
 from seatrial.model_engine.configuration import Configuration
 from seatrial.model_engine.gpu import LABEL, RESOURCE, TOLERATION, TYPES, Workers
 from seatrial.settings import Settings
@@ -68,6 +68,11 @@ def test_what_cannot_be(
     with pytest.raises(error) as caught:
         expected(Scope(Expected(gpu=gpu), frozenset(markers)), Sight(nodes, []), TABLE)
     assert said in str(caught.value)
+
+
+def test_a_vendor_whose_row_was_taken_away_is_not_declared() -> None:
+    with pytest.raises(BadSettings, match="nvidia is declared, and gpu_vendors has taken its row away"):
+        expected(Scope(Expected(), frozenset({"nvidia"})), Sight([GREEN], []), vendors("{nvidia: null}", Path()))
 
 
 def policy(reason: str, status: str = "True", state: str = "ready") -> Object:

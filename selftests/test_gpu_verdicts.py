@@ -277,6 +277,7 @@ def test_users_rows() -> None:
         ("{intel: {}}", "says no resource for intel"),
         ("{nvidia: {resources: '['}}", "has a row nvidia that cannot be read"),
         ("{nvidia: {operators: [{name: x}]}}", "has a row nvidia that cannot be read"),
+        ("{nvidia: {labels: [a]}}", "has a row nvidia that cannot be read"),
         ("[1]", "is a list, not a mapping"),
     ],
 )

@@ -163,7 +163,9 @@ def test_vllm_image_is_pulled_on_gpu_nodes(vllm_image_on_gpu_nodes: Pulls) -> No
     Runbook: R0 1.3
     Hint: GPU pools often have a network, a disk and pull credentials of their own.
     """
-    assert all(vllm_image_on_gpu_nodes.pulled()), "it ran, and a node says no image id"
+    ids = vllm_image_on_gpu_nodes.pulled()
+    assert ids, "it ran on no GPU node"
+    assert all(ids), "it ran, and a node says no image id"
 
 
 @pytest.mark.writes

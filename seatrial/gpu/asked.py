@@ -69,8 +69,8 @@ class DriverCheck:
     def works(self) -> list[Driver]:
         """What each driver says of itself, noted; `Unhealthy` with the first that does not work."""
         found = [self._answer(one) for one in self.asked]
-        if self.none is not None:
-            self.trial.warn(self.none.line)
+        if self.none is not None:  # a type that was not asked is not proven by the others
+            raise self.none
         return found
 
     def remove(self) -> None:
@@ -97,10 +97,12 @@ class DriverCheck:
         chosen: list[Object] = []
         for members in types.values():
             with_room = [one for one in members if not judged[one["metadata"]["name"]].short_of(ROOM)]
-            if not with_room:
-                self.none = self._busy(want, [judged[one["metadata"]["name"]] for one in members])
+            every_one = self.trial.settings.every_gpu_node
+            full = [one for one in members if one not in with_room] if every_one or not with_room else []
+            if full:
+                self.none = self._busy(want, [judged[one["metadata"]["name"]] for one in full])
             with_room.sort(key=lambda one: -(judged[one["metadata"]["name"]].free or 0))
-            chosen += with_room if self.trial.settings.every_gpu_node else with_room[:1]
+            chosen += with_room if every_one else with_room[:1]
         return chosen
 
     def _busy(self, want: Want, taken: list[NodeVerdict]) -> NotJudged:

@@ -40,6 +40,8 @@ def expected(scope: Scope, sight: Sight, table: Vendors, kubectl: str = "kubectl
     given = {gpu.vendor: gpu.at_least} if gpu else {}
     there = sight.vendors(table)
     keys = marked or [*given, *(one.key for one in there if one.key not in given)]
+    if lost := [one for one in keys if one not in table.rows]:
+        raise BadSettings(f"{lost[0]} is declared, and gpu_vendors has taken its row away", do="correct one of them")
     found = [Expectation(table[one], given.get(one)) for one in keys]
     for one in found:
         if one.at_least != 0 and one.vendor not in there:

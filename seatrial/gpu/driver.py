@@ -160,7 +160,10 @@ def read(tool: str, said: Mapping[str, str], expected: int) -> Driver | Broken:
         )
     for what, value in (("driver", found.version), ("runtime", found.runtime)):
         if not value:
-            return Broken(f"{what}_version_unknown", f"the tool says no version of the {what}", _first(said.values()))
+            unknown = Broken(
+                f"{what}_version_unknown", f"the tool says no version of the {what}", _first(said.values())
+            )
+            return _why(said.values()) or unknown
     return found
 
 

@@ -131,7 +131,7 @@ def pending(kube: Kube, pod: Object, table: Vendors = TABLE) -> Cause | None:
     if want is None:
         return None
     try:
-        return explained(Sight.of(kube), want, kube.kubectl)
+        return explained(Sight.of(kube, table), want, kube.kubectl)
     except Forbidden:
         return None
 

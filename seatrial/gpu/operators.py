@@ -10,7 +10,7 @@ from seatrial import health
 from seatrial.gpu import driver
 from seatrial.gpu.driver import Broken
 from seatrial.gpu.health import SETTLE, Sight
-from seatrial.gpu.node import TAKES, Want
+from seatrial.gpu.node import OFFERS, TAKES, Want
 from seatrial.gpu.vendors import Operator, Vendor
 from seatrial.kube import Forbidden, Kube, NotFound, Object
 from seatrial.resources import DAEMON_SETS, DEPLOYMENTS
@@ -151,7 +151,7 @@ def covers(one: Object, nodes: int, kubectl: str = "kubectl") -> Cause | None:
 
 def beneath(kube: Kube, found: Found, sight: Sight, want: Want, cause: Cause) -> Cause:
     """What stands behind the `cause`: a driver that is not loaded keeps every part of an operator from its work."""
-    for one in sight.judged(want):
+    for one in (each for each in sight.judged(want) if each.short_of(OFFERS)):  # others give what they have
         if why := said_on(kube, found, sight, one.name):
             pod, broken = why
             return Cause(

@@ -155,7 +155,7 @@ def _vendor(key: str, row: Mapping[str, Any]) -> Vendor:
             str(row.get("tool") or ""),
             tuple(_operator(one) for one in row.get("operators") or ()),
         )
-    except (re.error, TypeError, KeyError, ValueError) as error:
+    except (re.error, AttributeError, TypeError, KeyError, ValueError) as error:
         raise Malformed(f"has a row {key} that cannot be read: {error}", _EXAMPLE) from None
 
 

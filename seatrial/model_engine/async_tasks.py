@@ -78,6 +78,7 @@ class AsyncTasks:
             f"after {idle:.0f} s without one, task {number + 1} is lost, and those before were not: the broker parts "
             "with idle connections, and the release does not open them anew",
             evidence=(str(error).splitlines()[0][:300], *known),
+            certain=False,
             do="run an image that keeps connections to Service Bus alive and tries again (azure-servicebus 7.14.3, the "
             "product's commit 9deb59f1); preflight/service_bus_pool_is_right says which setting applies",
         )

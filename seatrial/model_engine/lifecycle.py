@@ -77,7 +77,7 @@ class Lifecycle:
         try:
             found = trial.wait.until(self._look, timeout, what=f"{self.kind} endpoint", since=began)
         except Unhealthy as error:
-            if self.kind.gpus and (taken := busy.told(error.cause)):
+            if self.kind.gpus and (taken := busy.told(error.cause, trial.settings.gpu_vendors)):
                 raise taken from None
             raise
         seconds = time.monotonic() - began

@@ -9,7 +9,7 @@ from typing import Any
 from seatrial.gpu import busy, free
 from seatrial.gpu.declared import Expectation
 from seatrial.gpu.health import Sight, explained
-from seatrial.gpu.node import Want
+from seatrial.gpu.node import ROOM, Want
 from seatrial.kube import Kube
 from seatrial.model_engine.gpu import Workers
 from seatrial.model_engine.gpu_nodes import GpuNodes
@@ -17,7 +17,7 @@ from seatrial.resources import NODE_POOLS
 from seatrial.settings import how_to_give
 from seatrial.steps import needed
 from seatrial.trial import Trial
-from seatrial.verdict import BadSettings, Cause, NotApplicable, Unhealthy
+from seatrial.verdict import BadSettings, Blocked, Cause, NotApplicable, Unhealthy
 
 FORWARDER = {"cpu": "1", "memory": "100M"}
 """What a worker's pod requests beside what the payload asks for."""
@@ -89,7 +89,9 @@ class Gpus:
         if what := self._grows():
             self.trial.note(f"no GPU is free, and {what} may add a node: {cause.line}")
             return
-        if explained(replace(self._look(), pods=()), want, self.kube.kubectl):
+        if trouble := explained(replace(self._look(), pods=()), want, self.kube.kubectl):
+            if trouble.key.partition("/")[0].removeprefix("gpu.") not in {*ROOM, "busy"}:
+                raise Blocked(trouble)
             raise BadSettings(
                 cause.line,
                 source="; ".join(cause.evidence),

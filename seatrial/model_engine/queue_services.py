@@ -82,7 +82,7 @@ QUEUE_SERVICES = {
             ("AZURE_",),
             "servicebus",
             service_bus.SIGNS,
-            {},
+            {"closed": "broken"},  # the program's connection was new: it is not idleness that ended it
             "az servicebus queue delete --resource-group RESOURCE_GROUP{where} --name {queue}",
             "az servicebus queue show --resource-group RESOURCE_GROUP{where} --name {queue}",
             " --namespace-name {}",

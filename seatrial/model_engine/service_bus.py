@@ -67,8 +67,11 @@ def _require_identity(ground: Ground, part: str) -> None:
     assert release is not None
     pods = kube.list(PODS, release.namespace, labels=release.labels(part), empty_ok=True)
     running = [one for one in pods if not one["metadata"].get("deletionTimestamp")]
+    if not running:
+        do = "see infra's checks of it"
+        raise NotJudged(Reason.TOOL, f"the {part} has no pods in whose environment an identity could be seen", do=do)
     wanted = cloud_roles.ROLES["azure"].injected
-    if all(set(wanted) & (cloud_roles.pods_variables([one]) or set()) for one in running) and running:
+    if all(set(wanted) & (cloud_roles.pods_variables([one]) or set()) for one in running):
         return
     asks = places.IDENTITY[0] in place.labels
     raise Unhealthy(

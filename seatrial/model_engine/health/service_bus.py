@@ -46,6 +46,7 @@ SIGNS = (
         "the broker {at} has closed an idle connection, and the release did not open it anew",
         "run an image that keeps it alive and tries again (azure-servicebus 7.14.3, the product's commit 9deb59f1)",
     ),
+    Sign("broken", (), "the connection to the broker {at} breaks off", _WHERE),
     Sign(
         "no-namespace",
         (),
