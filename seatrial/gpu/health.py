@@ -100,16 +100,6 @@ class Sight:
         )
 
 
-def nodes(kube: Kube, want: Want, codes: Iterable[Code] = SOUND) -> Cause | None:
-    """Why the cluster's nodes are not as wanted now; None if they are. `Forbidden` where we may not look."""
-    return Sight.of(kube).trouble(want, codes, kube.kubectl)
-
-
-def busy(kube: Kube, want: Want) -> Cause | None:
-    """Who holds the GPUs, where none is free that would do; None also where nobody lets us see."""
-    return Sight.of(kube).busy(want, kube.kubectl)
-
-
 def absent(want: Want, kubectl: str = "kubectl") -> Cause:
     """The cause that nothing in the cluster tells of such a GPU."""
     vendor = want.vendor

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +106,6 @@ class Vendors:
 
     def __str__(self) -> str:
         return ", ".join(self.rows)
-
-    @cached_property
-    def label_keys(self) -> frozenset[str]:
-        """All labels that tell of a GPU."""
-        return frozenset(one.key for row in self for one in row.labels)
 
     def of_resource(self, name: str) -> Vendor | None:
         """Who offers a resource of this name; None for ``cpu`` and the like."""

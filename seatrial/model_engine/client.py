@@ -194,11 +194,11 @@ class ModelEngine:
         return self._post_task("/v1/streaming-tasks", endpoint_id, {"args": args})
 
     def chat(self, model: str) -> Answer:
-        """The answer as it is; `seatrial.model_engine.chat.completion` reads it."""
+        """The answer as it is; `seatrial.model_engine.completion.completion` reads it."""
         return self.http.call("POST", CHAT, json=self._chat("chat", model), timeout=self._chat_timeout)
 
     def chat_stream(self, model: str) -> Streamed:
-        """The whole stream; `seatrial.model_engine.chat.flow` reads it."""
+        """The whole stream; `seatrial.model_engine.completion.flow` reads it."""
         return self.http.stream("POST", CHAT, json=self._chat("chat_stream", model), timeout=self._chat_timeout)
 
     def async_task(self, endpoint_id: str, args: Any) -> str:
@@ -219,8 +219,7 @@ class ModelEngine:
         return answer.status == 200
 
     def _chat(self, name: str, model: str) -> Any:
-        contract = self.contract or Contract.DOCUMENTED
-        return payload(f"model_engine/{contract}/{name}", self.settings.overlays, name=model)
+        return payload(f"model_engine/{name}", self.settings.overlays, name=model)
 
     @property
     def _chat_timeout(self) -> float:
