@@ -10,7 +10,7 @@ from seatrial import health
 from seatrial.gpu import driver
 from seatrial.gpu.driver import Broken
 from seatrial.gpu.health import SETTLE, Sight
-from seatrial.gpu.node import OFFERS, TAKES, Want
+from seatrial.gpu.node import TAKES, Want
 from seatrial.gpu.vendors import Operator, Vendor
 from seatrial.kube import Forbidden, Kube, NotFound, Object
 from seatrial.resources import DAEMON_SETS, DEPLOYMENTS
@@ -18,6 +18,8 @@ from seatrial.verdict import Cause, NotJudged, Refused
 
 _PLAIN = "device-plugin"
 """What every device plug-in's DaemonSet has in its name, whoever made it."""
+SYSTEM = "kube-system"
+"""Where plain device plug-ins stand, and much else."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def covers(one: Object, nodes: int, kubectl: str = "kubectl") -> Cause | None:
 
 def beneath(kube: Kube, found: Found, sight: Sight, want: Want, cause: Cause) -> Cause:
     """What stands behind the `cause`: a driver that is not loaded keeps every part of an operator from its work."""
-    for one in (each for each in sight.judged(want) if each.short_of(OFFERS)):  # others give what they have
+    for one in sight.judged(want):
         if why := said_on(kube, found, sight, one.name):
             pod, broken = why
             return Cause(
@@ -172,11 +174,19 @@ def said_on(kube: Kube, found: Found, sight: Sight, node: str) -> tuple[str, Bro
         metadata = pod["metadata"]
         if metadata["namespace"] not in namespaces or (pod.get("spec") or {}).get("nodeName") != node:
             continue
+        if metadata["namespace"] == SYSTEM and not _is_plugins(found, metadata.get("labels") or {}):
+            continue  # network and storage fail there, too, for reasons of their own
         for container in _unfinished(pod):
             for previous in (False, True):
                 if broken := driver.failed(_log(kube, pod, container, previous=previous)):
                     return f"{metadata['namespace']}/{metadata['name']}", broken
     return None
+
+
+def _is_plugins(found: Found, labels: Mapping[str, str]) -> bool:
+    """Whether a pod with these labels is of a device plug-in."""
+    selectors = ((one["spec"]["selector"].get("matchLabels") or {}).items() for one in found.plugins())
+    return any(one <= labels.items() for one in selectors)
 
 
 def _words(kube: Kube, found: Found, sight: Sight) -> Iterator[str]:
