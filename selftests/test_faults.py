@@ -54,7 +54,8 @@ def test_fault(sandboxes: Callable[[tuple[str, ...]], Sandbox], tmp_path: Path, 
 def run_of(one: Sandbox, folder: Path, row: Row, *select: str) -> Ended:
     """A run while the row's faults are there; what it had to leave is swept when they are healed."""
     with one.broken(*row.faults):
-        run = judged(folder, *row.given, *select, **({"timeout": LONGEST_RUN} | one.environment()))
+        exported = {name: value for name, value in one.environment().items() if name not in row.unset}
+        run = judged(folder, *row.given, *select, **({"timeout": LONGEST_RUN} | exported))
     if run.run["left"] and row.faults:
         one.sweep(folder, run)
     return run
@@ -71,6 +72,8 @@ def as_told(row: Row, run: Ended) -> None:
     assert verdicts == {name: verdict for name, verdict in expected.items() if name in checks}, run.out
     for name, line in fails.items():
         assert name not in checks or line in checks[name]["line"], run.out
+    for name in row.errors:
+        assert name not in checks or row.because in checks[name]["line"], run.out
     assert {checks[name]["line"] for name in row.blocks if name in checks} <= {
         checks[name]["line"] for name in fails if name in checks
     }, run.out

@@ -82,6 +82,7 @@ TRACE = 'Traceback (most recent call last):\n  File "x.py", line 1, in asyncpg_o
         ("redis.exceptions.AuthenticationError: Authentication required.", f"redis.noauth/{REDIS}"),
         ("redis.exceptions.NoPermissionError: this user has no permissions to run 'set'", f"redis.noperm/{REDIS}"),
         ("redis.exceptions.ReadOnlyError: You can't write against a read only replica.", f"redis.readonly/{REDIS}"),
+        ("InvalidRequestException: No checkpoint path found for model m", "gateway.checkpoint-unsent/models"),
         ("KeyError: 'nobody knows'", ""),
     ],
 )

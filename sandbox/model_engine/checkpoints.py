@@ -22,14 +22,14 @@ GCLOUD = (
 )
 
 
-class NoCheckpointPath(Exception):
-    """The built-in models' weights are nowhere: nothing in the product expects that."""
+class InvalidRequestException(Exception):
+    """The built-in models' weights are nowhere: nothing in the product expects that. Named as its log has it."""
 
 
 async def check(path: str | None, model: str) -> str:
-    """The path, once there are weights at it. InvalidRequest, NoCheckpointPath."""
+    """The path, once there are weights at it. InvalidRequest, InvalidRequestException."""
     if not path:
-        raise NoCheckpointPath(f"No checkpoint path found for model {model}")
+        raise InvalidRequestException(f"No checkpoint path found for model {model}")
     if not path.startswith(SCHEMES) and BLOBS not in path:
         text = "Only S3, Azure Blob Storage, and GCS paths are supported. Given checkpoint path:"
         raise InvalidRequest(f"{text} {path}.")

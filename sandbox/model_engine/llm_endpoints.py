@@ -39,7 +39,7 @@ class ImageNotFound(Exception):
 
 
 async def create(endpoints: Endpoints, owner: str, request: CreateVLLMEndpointRequest | AnotherFramework) -> str:
-    """The id of the build's task. InvalidRequest, ImageNotFound; NoCheckpointPath, which nobody expects."""
+    """The id of the build's task. InvalidRequest, ImageNotFound; InvalidRequestException, which nobody expects."""
     if isinstance(request, AnotherFramework):
         raise NotImplementedError(f"an LLM endpoint with {request.inference_framework}")
     check(request)

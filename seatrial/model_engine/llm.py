@@ -18,7 +18,9 @@ from seatrial.model_engine.llm_gpus import Gpus
 from seatrial.model_engine.site import Site
 from seatrial.model_engine.tasks import echoed
 from seatrial.payloads import payload
+from seatrial.settings import how_to_give
 from seatrial.steps import needed, step
+from seatrial.verdict import BadSettings
 
 _CHATS = ("instruct", "chat", "-it")
 """What the names of models have in them that were taught to chat."""
@@ -46,7 +48,7 @@ class Gate:
         settings, checkpoint = self.site.trial.settings, ""
         gpu_type, nodes = self.chosen()
         if contract is Contract.RELEASED and "checkpoint_path" not in self._overlay(contract):
-            checkpoint = settings.need(settings.checkpoint_path, "checkpoint_path")
+            checkpoint = self._checkpoint()
         found = {"model": settings.llm_model, "checkpoint": checkpoint, "tag": self._tag(), "gpu_type": gpu_type}
         self._say_of_base(contract)
         if nodes is not None:
@@ -109,6 +111,16 @@ class Gate:
         if self.site.kube is None:
             return settings.need(settings.vllm_tag, "vllm_tag")
         return images.vllm(self.ground).rpartition(":")[2]
+
+    def _checkpoint(self) -> str:
+        """Nobody can find out where a model's weights are, and the released product has a place of its own for none."""
+        if (found := self.site.trial.settings.checkpoint_path) is None:
+            raise BadSettings(
+                "checkpoint_path is not given, and the released gateway makes no LLM endpoint without it",
+                source=f"the contract: {self.site.engine.contract_source}",
+                do=f"{how_to_give('checkpoint_path')}: where the model's weights are (s3://, gs://, azure://)",
+            )
+        return found
 
     def _say_of_base(self, contract: Contract) -> None:
         """A base model has no chat template: vLLM then answers every chat completion with 400.

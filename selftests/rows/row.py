@@ -40,11 +40,12 @@ class Row:
 
     `fails`: by failing check, in the order of the run, what stands in its line; none: nothing may turn red. `given`:
     options of the run. `select`: what it runs, else everything. `left`: whether something of an endpoint cannot be
-    removed. `perhaps`: those of `fails` that pass where nothing had happened before. A row with `long_proof` is for
-    `make prove` alone. `sign`: what the sandbox calls its first public sign, the others' is the fault's name.
-    `words`: what the sandbox is. `judged`: what only these options give something to judge by;
-    `unjudged`: what has nothing to judge by here besides. `at_timeout`: nothing but the time tells it, so that its
-    verdict comes with the wait's end.
+    removed. `perhaps`: those of `fails` that pass where nothing had happened before. `because`: what stands in the line
+    of each of `errors`. `unset`: of the environment that a user exports, what this one did not. `called`: the name of
+    what a row is about that is no fault. A row with `long_proof` is for `make prove` alone. `sign`: what the sandbox
+    calls its first public sign, the others' is the fault's name. `words`: what the sandbox is.
+    `judged`: what only these options give something to judge by; `unjudged`: what has nothing to judge by here besides.
+    `at_timeout`: nothing but the time tells it, so that its verdict comes with the wait's end.
     """
 
     faults: tuple[str, ...]
@@ -61,10 +62,13 @@ class Row:
     judged: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
     at_timeout: bool = False
+    because: str = ""
+    unset: tuple[str, ...] = ()
+    called: str = ""
 
     @property
     def name(self) -> str:
-        return "+".join((*self.faults, *self.words)) or "declared"
+        return "+".join(filter(None, (self.called, *self.faults, *self.words))) or "declared"
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,14 @@ DEFECTS = (
         "(ImproperlyConfigured: Missing boto3 session)",
     ),
     Defect(
+        "gateway",
+        "checkpoint-unsent",
+        ("No checkpoint path found for model",),
+        "the gateway knows no weights of the model: the create says no checkpoint_path, and the released product has "
+        "none of its own for any model",
+        "give checkpoint_path (CHECKPOINT_PATH), and let no overlay of the payload llm_endpoint take it away",
+    ),
+    Defect(
         "cacher",
         "batch-image",
         ("RepositoryNotFoundException",),
