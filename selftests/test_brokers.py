@@ -10,6 +10,7 @@ import recordings
 from seatrial.model_engine import agreement, cloud_roles, regions, service_bus
 from seatrial.model_engine.agreement import AUTOSCALER, BUILDER, FORWARDER, GATEWAY, HELM
 from seatrial.model_engine.async_tasks import where
+from seatrial.model_engine.cloud_roles import How
 from seatrial.model_engine.depths import Depth
 from seatrial.model_engine.health import broker
 from seatrial.model_engine.queue_services import QUEUE_SERVICES
@@ -24,29 +25,30 @@ CLIENT = "11111111-1111-1111-1111-111111111111"
 
 
 @pytest.mark.parametrize(
-    ("role", "named", "variables", "wrong", "by"),
+    ("role", "named", "variables", "how", "by"),
     [
-        (AWS, ARN, {"AWS_WEB_IDENTITY_TOKEN_FILE"}, "", "what the cluster gives its pods"),
-        (AWS, ARN, {"PATH"}, "not-injected", ""),
-        (AWS, ARN, {"AWS_ACCESS_KEY_ID"}, "", "credentials of its own"),
-        (AWS, ARN, None, "", "its annotation"),  # no pod of it is there
-        (AWS, None, {"AWS_CONTAINER_CREDENTIALS_FULL_URI"}, "", "what the cluster gives its pods"),  # pod identity
-        (AWS, None, {"PATH"}, "", ""),  # its nodes' role, perhaps
-        (AWS, "role/llm", {"PATH"}, "malformed", ""),
-        (AWS, "arn:aws-cn:iam::123456789012:role/path/llm", None, "", "its annotation"),
-        (AZURE, CLIENT, {"AZURE_CLIENT_ID"}, "not-injected", ""),
-        (AZURE, "my-identity", None, "malformed", ""),
-        (GCP, "llm@project.iam.gserviceaccount.com", {"PATH"}, "", "its annotation"),  # GKE's metadata server gives it
-        (GCP, "llm@project", {"PATH"}, "malformed", ""),
+        (AWS, ARN, {"AWS_WEB_IDENTITY_TOKEN_FILE"}, How.GIVEN, "what the cluster gives its pods"),
+        (AWS, ARN, {"PATH"}, How.NOT_INJECTED, ""),
+        (AWS, ARN, {"AWS_ACCESS_KEY_ID"}, How.GIVEN, "credentials of its own"),
+        (AWS, ARN, None, How.NAMED, ""),  # no pod of it is there
+        (AWS, None, {"AWS_CONTAINER_CREDENTIALS_FULL_URI"}, How.GIVEN, "what the cluster gives its pods"),
+        (AWS, None, {"PATH"}, How.NONE, ""),  # its nodes' role, perhaps
+        (AWS, None, None, How.NONE, ""),
+        (AWS, "role/llm", {"PATH"}, How.MALFORMED, ""),
+        (AWS, "arn:aws-cn:iam::123456789012:role/path/llm", None, How.NAMED, ""),
+        (AZURE, CLIENT, {"AZURE_CLIENT_ID"}, How.NOT_INJECTED, ""),
+        (AZURE, "my-identity", None, How.MALFORMED, ""),
+        (GCP, "llm@project.iam.gserviceaccount.com", {"PATH"}, How.NAMED, ""),  # GKE's metadata server gives it unseen
+        (GCP, "llm@project", {"PATH"}, How.MALFORMED, ""),
     ],
 )
 def test_a_service_account_comes_by_its_role(
-    role: cloud_roles.CloudRole, named: str | None, variables: set[str] | None, wrong: str, by: str
+    role: cloud_roles.CloudRole, named: str | None, variables: set[str] | None, how: How, by: str
 ) -> None:
     found = cloud_roles.judge(role, named, variables)
-    assert found[0] == wrong
+    assert found[0] is how
     assert found[1].startswith(by)
-    assert bool(found[1]) is bool(by)
+    assert bool(found[1]) is (how is How.GIVEN), "what is only spelled is no way to come by a role"
 
 
 def test_what_every_pod_has_counts() -> None:

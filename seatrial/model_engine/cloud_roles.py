@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -50,10 +51,21 @@ ROLES: Mapping[str, CloudRole] = {
 """Bare metal has none."""
 
 
+class How(enum.Enum):
+    """What is known of a service account's role."""
+
+    GIVEN = "its pods have what they come by it with"
+    NAMED = "the annotation alone says so, spelled as it must be: no pod shows that it is given"
+    NONE = "it names none, and its pods were given none"
+    MALFORMED = "the annotation names none that there can be"
+    NOT_INJECTED = "the annotation names one, and its pods were not given it"
+
+
 def require(ground: Ground) -> list[str]:
     """A line for each service account of the release and of its endpoints: by what it has its role.
 
-    `Unhealthy` where one does not come by the role that it names; `NotApplicable` where there is nothing to come by.
+    `Unhealthy` where one does not come by the role that it names; `NotApplicable` where there is nothing to come by, or
+    where of no account anything was seen but its annotation.
     """
     cloud = ground.configuration.cloud
     ground.trial.scope.require_clouds(cloud, ground.configuration.source)
@@ -61,29 +73,32 @@ def require(ground: Ground) -> list[str]:
         raise NotApplicable(f"{cloud} has no roles for service accounts" if ground.kube else "the cluster is not asked")
     if ground.release is None:
         raise NotApplicable("not applicable before the install: the chart makes the service accounts")
-    lines = [_judged(ground, ROLES[cloud], *one) for one in _accounts(ground)]
-    if not any(lines):
+    found = [_judged(ground, ROLES[cloud], *one) for one in _accounts(ground)]
+    lines = [line for _, line in found if line]
+    if not lines:
         raise NotApplicable(
             "no service account names a role, and no pod was given one: their nodes' role is what counts"
         )
-    return [line for line in lines if line]
+    if not any(how is How.GIVEN for how, _ in found):
+        raise NotApplicable("; ".join(lines))
+    return lines
 
 
-def judge(role: CloudRole, named: str | None, variables: Collection[str] | None) -> tuple[str, str]:
-    """What is wrong (``malformed``, ``not-injected`` or nothing), and by what the account has its role (or nothing).
+def judge(role: CloudRole, named: str | None, variables: Collection[str] | None) -> tuple[How, str]:
+    """What is known of an account's role, and by what it has it where it was seen to be given.
 
     `named`: what the annotation says; `variables`: the names of those that its pods have, None where there is no pod.
     """
     seen = variables or ()
     if own := [name for name in role.keys if name in seen]:
-        return "", f"credentials of its own ({own[0]})"
+        return How.GIVEN, f"credentials of its own ({own[0]})"
     if named is not None and not role.form.fullmatch(named):
-        return "malformed", ""
+        return How.MALFORMED, ""
     if given := [name for name in role.injected if name in seen]:
-        return "", f"what the cluster gives its pods ({given[0]})"
-    if named is not None and role.injected and variables is not None:
-        return "not-injected", ""
-    return "", f"its annotation ({named})" if named is not None else ""
+        return How.GIVEN, f"what the cluster gives its pods ({given[0]})"
+    if named is None:
+        return How.NONE, ""
+    return (How.NOT_INJECTED if role.injected and variables is not None else How.NAMED), ""
 
 
 def pods_variables(pods: list[Object]) -> set[str] | None:
@@ -118,7 +133,10 @@ def _matches(pod: Object, labels: Mapping[str, str]) -> bool:
     return not pod["metadata"].get("deletionTimestamp") and all(own.get(key) == value for key, value in labels.items())
 
 
-def _judged(ground: Ground, role: CloudRole, namespace: str, account: str, variables: set[str] | None) -> str:
+def _judged(
+    ground: Ground, role: CloudRole, namespace: str, account: str, variables: set[str] | None
+) -> tuple[How, str]:
+    """What is known of its role, and the line that says so; empty where there is none."""
     kube = ground.kube
     assert kube is not None
     try:
@@ -127,21 +145,28 @@ def _judged(ground: Ground, role: CloudRole, namespace: str, account: str, varia
         )
     except NotFound:
         raise AssertionError(f"there is no service account {account} in namespace {namespace}") from None
-    wrong, by = judge(role, named, variables)
-    if not wrong:
-        return f"{namespace}/{account} has its role by {by}" if by else ""
-    told = {
-        "malformed": f"names no role: {role.annotation} is {named!r}, not {role.example}",
-        "not-injected": f"names the role {named}, and its pods were not given it",
-    }[wrong]
+    how, by = judge(role, named, variables)
+    told, do = "", ""
+    match how:
+        case How.GIVEN:
+            return how, f"{namespace}/{account} has its role by {by}"
+        case How.NAMED:
+            unseen = "no pod of it was seen" if variables is None else "nothing in its pods shows it"
+            return how, f"{namespace}/{account} names the role {named}; that it is given is not proven: {unseen}"
+        case How.NONE:
+            return how, ""
+        case How.MALFORMED:
+            told = f"names no role: {role.annotation} is {named!r}, not {role.example}"
+            do = "correct serviceAccount.annotations in the helm values, then helm upgrade"
+        case How.NOT_INJECTED:
+            told = f"names the role {named}, and its pods were not given it"
+            do = "see whether the cluster's identity webhook runs and the pods carry its label; restart older pods"
     raise Unhealthy(
         Cause(
-            f"identity.{wrong}/{namespace}/{account}",
+            f"identity.{how.name.lower().replace('_', '-')}/{namespace}/{account}",
             f"the service account {namespace}/{account} {told}",
-            evidence=(f"variables that its pods lack: {', '.join(role.injected)}",) if wrong == "not-injected" else (),
-            do="correct serviceAccount.annotations in the helm values, then helm upgrade"
-            if wrong == "malformed"
-            else "see whether the cluster's identity webhook runs and the pods carry its label; restart older pods",
+            evidence=(f"variables that its pods lack: {', '.join(role.injected)}",) if how is How.NOT_INJECTED else (),
+            do=do,
             look=f"{kube.kubectl} -n {namespace} get serviceaccount {account} -o yaml",
         )
     )
