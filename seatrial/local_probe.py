@@ -72,6 +72,9 @@ class LocalProber:
 class LocalProbe:
     """One process of ours."""
 
+    image, began = "", True
+    """It runs no image: what it finds installed is this machine's."""
+
     def __init__(self, trial: Trial, what: str, nonce: str, process: subprocess.Popen[Any], out: Any) -> None:
         self._trial, self.what, self.nonce, self._process, self._out = trial, what, nonce, process, out
 

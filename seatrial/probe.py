@@ -195,7 +195,9 @@ class Probe:
         self.what, self.place, self.nonce = what, place, nonce
         self._pod, self._secret, self._timeout, self._own_image = pod, secret, timeout, own_image
         self._selects = selects
-        self._began = time.monotonic()
+        self._asked = time.monotonic()
+        self.began = False
+        """Whether its program was seen to run, or to have run."""
         self._ended: tuple[str, Object] | Exception | None = None
 
     def ended(self) -> tuple[str, Object]:
@@ -207,7 +209,7 @@ class Probe:
         if self._ended is None:
             try:
                 self._ended = self._trial.wait.until(
-                    self._look, self._timeout, what=f"probe {self.what}", since=self._began
+                    self._look, self._timeout, what=f"probe {self.what}", since=self._asked
                 )
             except Unhealthy as error:
                 self._ended = self._on_no_node(error.cause) or error
@@ -255,6 +257,11 @@ class Probe:
         return found
 
     @property
+    def image(self) -> str:
+        """The image that the program runs in, an overlay's among them."""
+        return next(str(one["image"]) for one in self._pod["spec"]["containers"] if one["name"] == CONTAINER)
+
+    @property
     def labels(self) -> Mapping[str, str]:
         """The pod's, the user's own among them."""
         found: Mapping[str, str] = self._pod["metadata"].get("labels") or {}
@@ -278,6 +285,7 @@ class Probe:
             ) from None
         statuses = {one["name"]: one for one in pod.get("status", {}).get("containerStatuses") or []}
         status = statuses.get(CONTAINER, {})
+        self.began = self.began or bool({"running", "terminated"} & {*status.get("state", {})})
         if "terminated" in status.get("state", {}):  # our container; a sidecar beside it may go on
             return self._kube.logs(metadata["name"], metadata["namespace"], container=CONTAINER), status
         if cause := pod_trouble(self._kube, pod):

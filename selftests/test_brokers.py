@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import recordings
 
+from seatrial.journal import open_entries
 from seatrial.model_engine import agreement, cloud_roles, regions, service_bus
 from seatrial.model_engine.agreement import AUTOSCALER, BUILDER, FORWARDER, GATEWAY, HELM
 from seatrial.model_engine.async_tasks import where
 from seatrial.model_engine.cloud_roles import How
+from seatrial.model_engine.configuration import Configuration
 from seatrial.model_engine.depths import Depth
+from seatrial.model_engine.ground import Ground
 from seatrial.model_engine.health import broker
 from seatrial.model_engine.queue_services import QUEUE_SERVICES
-from seatrial.model_engine.services import cause
+from seatrial.model_engine.services import QUEUE, Answer, RoundTrip, cause
+from seatrial.probe import Place
+from seatrial.record import Record, events
+from seatrial.run import Run
+from seatrial.settings import Settings
+from seatrial.trial import Trial
+from seatrial.verdict import NotApplicable, NotJudged, Reason, Unhealthy
 
 AWS, AZURE, GCP = (cloud_roles.ROLES[cloud] for cloud in ("aws", "azure", "gcp"))
 ARN = "arn:aws:iam::123456789012:role/llm"
@@ -63,27 +75,74 @@ def test_what_every_pod_has_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("documented", "limit", "keep_alive", "sdk", "wrong"),
+    ("documented", "limit", "keep_alive", "wrong"),
     [
-        (False, None, "", "7.14.3", ""),
-        (False, "10", "30", "7.15.0", ""),
-        (False, "0", "", "7.15.0", "broker_pool_limit is 0, old advice"),
-        (False, None, "0", "7.15.0", "SERVICEBUS_KEEP_ALIVE_INTERVAL is 0"),
-        (False, None, "240", "7.15.0", "SERVICEBUS_KEEP_ALIVE_INTERVAL is 240"),
-        (False, None, "soon", "7.15.0", "SERVICEBUS_KEEP_ALIVE_INTERVAL is soon"),
-        (False, None, "", "7.11.4", "the image has azure-servicebus 7.11.4"),
-        (False, None, "", "", ""),  # the image does not say
-        (True, "0", "", "7.11.4", ""),
-        (True, None, "30", "7.15.0", "broker_pool_limit is not set"),
-        (True, "10", "", "7.15.0", "broker_pool_limit is 10"),
+        (False, None, "", ""),
+        (False, "10", "30", ""),
+        (False, "0", "", "broker_pool_limit is 0, old advice"),
+        (False, None, "0", "SERVICEBUS_KEEP_ALIVE_INTERVAL is 0"),
+        (False, None, "240", "SERVICEBUS_KEEP_ALIVE_INTERVAL is 240"),
+        (False, None, "soon", "SERVICEBUS_KEEP_ALIVE_INTERVAL is soon"),
+        (True, "0", "", ""),
+        (True, None, "30", "broker_pool_limit is not set"),
+        (True, "10", "", "broker_pool_limit is 10"),
     ],
 )
-def test_never_both_settings_are_demanded(
-    documented: bool, limit: str | None, keep_alive: str, sdk: str, wrong: str
-) -> None:
-    found = service_bus.pool_trouble(documented=documented, limit=limit, keep_alive=keep_alive, sdk=sdk)
+def test_never_both_settings_are_demanded(documented: bool, limit: str | None, keep_alive: str, wrong: str) -> None:
+    found = service_bus.pool_trouble(documented=documented, limit=limit, keep_alive=keep_alive)
     assert found.startswith(wrong)
     assert bool(found) is bool(wrong)
+
+
+OWN = "registry.local/model-engine:1"
+
+
+def round_trip(record: Record, probe: Any, limit: int | None = None, **given: str) -> RoundTrip:
+    """The way of a message that `probe` has sent before an install on Azure."""
+    values = {
+        "tag": "1",
+        "image": {"builderRepository": "registry.local/model-engine"},
+        "config": {"values": {"infra": {"cloud_provider": "azure"}, "launch": {"broker_pool_limit": limit}}},
+    }
+    settings = Settings.load({"set": [f"{key}={one}" for key, one in given.items()]}, {}, Path("/"))
+    trial = Trial(Run("t5k2m9x7qd", Path("/")), settings, record)
+    ground = Ground(trial, None, None, Configuration.of_values(values, "mine.yaml"), "models", "models")
+    place = ground.place("builder") if probe.image else Place("", "", "")
+    return RoundTrip(Answer(ground, "servicebus", probe, place), "q")
+
+
+def pool(record: Record, image: str, sdk: str, limit: int | None = None, **given: str) -> str:
+    """What the pool's check says where a program in `image` has found `sdk`."""
+    probe = SimpleNamespace(image=image, result=lambda: {"ok": True, "sdk": sdk})
+    asked = round_trip(record, probe, limit, **given)
+    return service_bus.pool(asked.answer.ground, asked)
+
+
+def test_the_sdk_is_judged_where_it_is_the_releases_own(record: Record) -> None:
+    assert "(azure-servicebus 7.14.3)" in pool(record, OWN, "7.14.3")
+    with pytest.raises(Unhealthy, match=r"the image has azure-servicebus 7\.11\.4"):
+        pool(record, OWN, "7.11.4")
+    with pytest.raises(NotJudged, match=f"the image {OWN} does not say which version"):
+        pool(record, OWN, "")
+
+
+@pytest.mark.parametrize(
+    ("image", "given", "line"),
+    [
+        ("registry.local/ours:1", {"probe_image": "registry.local/ours:1"}, r"ours:1 has asked \(probe_image: --set"),
+        ("", {"probe_from": "runner"}, r"this machine has asked \(probe_from: --set"),
+        ("registry.local/theirs:1", {}, r"theirs:1 has asked \(overlays"),
+    ],
+)
+@pytest.mark.parametrize("sdk", ["", "7.11.4", "7.15.0"])
+def test_the_sdk_of_whoever_else_asked_proves_nothing(
+    record: Record, image: str, given: dict[str, str], line: str, sdk: str
+) -> None:
+    with pytest.raises(NotApplicable, match=line):
+        pool(record, image, sdk, **given)
+    with pytest.raises(Unhealthy, match="broker_pool_limit is 0, old advice"):
+        pool(record, image, sdk, limit=0, **given)
+    assert pool(record, image, sdk, limit=0, contract="documented", **given).startswith("the documented product")
 
 
 def test_the_pool_is_found_at_any_depth_and_in_the_environment_first() -> None:
@@ -91,6 +150,18 @@ def test_the_pool_is_found_at_any_depth_and_in_the_environment_first() -> None:
     assert service_bus.pool_limit(values, {}) == "0"
     assert service_bus.pool_limit(values, {"CELERY_BROKER_POOL_LIMIT": "5"}) == "5"
     assert service_bus.pool_limit({"broker_pool_limit": None}, {}) is None
+
+
+@pytest.mark.parametrize(("began", "left"), [(False, []), (True, ["q"])])
+def test_a_queue_that_nobody_came_to_make_is_not_left(record: Record, began: bool, left: list[str]) -> None:
+    def result() -> Any:
+        raise NotJudged(Reason.TOOL, "the image cannot be pulled" if not began else "it ended without an answer")
+
+    asked = round_trip(record, SimpleNamespace(image=OWN, began=began, result=result))
+    asked.answer.ground.trial.journal.intend(QUEUE, "q")
+    with pytest.raises(NotJudged):
+        asked.result()
+    assert [one.name for one in open_entries(events(record.path.parent))] == left
 
 
 # -- agreement ------------------------------------------------------------------------------------------------------

@@ -292,7 +292,7 @@ def test_service_bus_pool_is_right(service_bus_round: RoundTrip, ground: Ground)
     Runbook: R0 1.6
     Hint: broker_pool_limit=0 is right for the documented product and wrong for the released one, which keeps alive.
     """
-    ground.trial.note(service_bus.pool(ground, service_bus_round.sdk))
+    ground.trial.note(service_bus.pool(ground, service_bus_round))
 
 
 @pytest.mark.writes

@@ -8,6 +8,7 @@ from typing import Any
 
 from seatrial.model_engine import cloud_roles, places
 from seatrial.model_engine.ground import Ground
+from seatrial.model_engine.services import RoundTrip
 from seatrial.resources import PODS
 from seatrial.verdict import Cause, NotApplicable, NotJudged, Reason, Unhealthy
 
@@ -90,8 +91,11 @@ def _require_identity(ground: Ground, part: str) -> None:
     )
 
 
-def pool(ground: Ground, sdk: str) -> str:
-    """Which advice holds for this release and that it is followed, as a line. `sdk`: version of azure-servicebus."""
+def pool(ground: Ground, asked: RoundTrip) -> str:
+    """Which advice holds for this release and that it is followed, as a line. `asked`: who tells the SDK's version.
+
+    `NotApplicable` where nothing is set wrong, and what decides then, the SDK of the release's own image, was not seen.
+    """
     require_azure(ground)
     settings, place = ground.trial.settings, ground.place("gateway")
     env = places.plain_env(place)
@@ -105,24 +109,32 @@ def pool(ground: Ground, sdk: str) -> str:
             "nobody says what helm was given, and the documented product goes by broker_pool_limit there",
             do="give the values that helm got: --values=FILE",
         )
-    if wrong := pool_trouble(documented=documented, limit=limit, keep_alive=env.get(KEEP_ALIVE, ""), sdk=sdk):
+    sdk, wrong = "", pool_trouble(documented=documented, limit=limit, keep_alive=env.get(KEEP_ALIVE, ""))
+    if not documented and not wrong:
+        sdk = asked.sdk
+        wrong = sdk_trouble(sdk)
+    if wrong:
+        told = f", azure-servicebus {sdk}" if sdk else ""
         raise Unhealthy(
             Cause(
                 f"servicebus.pool/{ground.namespace}",
                 wrong,
-                evidence=(f"broker_pool_limit {limit}, {KEEP_ALIVE} {env.get(KEEP_ALIVE)}, azure-servicebus {sdk}",),
+                evidence=(f"broker_pool_limit {limit}, {KEEP_ALIVE} {env.get(KEEP_ALIVE)}{told}",),
                 do="set it in the helm values, then helm upgrade"
                 if documented
                 else "leave broker_pool_limit away and run an image from commit 9deb59f1 on, with its defaults",
             )
         )
-    return _holds(documented)
+    return _holds(documented, sdk)
 
 
-def _holds(documented: bool) -> str:
+def _holds(documented: bool, sdk: str) -> str:
     if documented:
         return "the documented product: broker_pool_limit=0 applies, so that no connection idles"
-    return "the released product: it keeps its connections alive; the old advice broker_pool_limit=0 does not apply"
+    return (
+        f"the released product keeps its connections alive (azure-servicebus {sdk}); "
+        "the old advice broker_pool_limit=0 does not apply"
+    )
 
 
 def pool_limit(values: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
@@ -142,7 +154,7 @@ def _found(values: Any) -> Iterator[str]:
                 yield from _found(value)
 
 
-def pool_trouble(*, documented: bool, limit: str | None, keep_alive: str, sdk: str) -> str:
+def pool_trouble(*, documented: bool, limit: str | None, keep_alive: str) -> str:
     """What is wrong with the settings that see to idle connections; empty for nothing. Never both are demanded."""
     if documented:
         if limit == "0":
@@ -156,7 +168,12 @@ def pool_trouble(*, documented: bool, limit: str | None, keep_alive: str, sdk: s
         )
     if keep_alive and not (keep_alive.isdigit() and 0 < int(keep_alive) < PARTS_AFTER):
         return f"{KEEP_ALIVE} is {keep_alive}: Service Bus parts with a connection after {PARTS_AFTER} s without a sign"
+    return ""
+
+
+def sdk_trouble(sdk: str) -> str:
+    """What is wrong with the released product's azure-servicebus, by its version; empty for nothing."""
     version = tuple(int(one) for one in re.findall(r"\d+", sdk)[:3])
-    if version and version < SDK:
+    if version < SDK:
         return f"the image has azure-servicebus {sdk}, whose idle connections are lost; it takes 7.14.3 or newer"
     return ""

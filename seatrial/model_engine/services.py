@@ -205,8 +205,9 @@ class RoundTrip:
         journal = self.answer.ground.trial.journal
         try:
             said = self.answer.probe.result()
-        except Blocked:  # our pod never came to run
-            journal.settled(Entry(QUEUE, self.name), "never made")
+        except (Blocked, NotJudged):
+            if not self.answer.probe.began:
+                journal.settled(Entry(QUEUE, self.name), "never made")
             raise
         if "deleted" in said["done"]:
             journal.settled(Entry(QUEUE, self.name))
@@ -216,8 +217,22 @@ class RoundTrip:
 
     @property
     def sdk(self) -> str:
-        """The version of the broker's SDK in the image that asked, whatever came of it; empty where it does not say."""
-        return str(self.answer.probe.result().get("sdk", ""))
+        """The version of the broker's SDK in the release's own image, whatever came of the message.
+
+        `NotApplicable` where this machine or another image has asked, `NotJudged` where the image does not say.
+        """
+        settings, asked = self.answer.ground.trial.settings, self.answer.probe.image
+        said = self.answer.probe.result()
+        if not asked or asked != self.answer.place.image:
+            by = "probe_image" if settings.probe_image else "overlays"
+            by = "probe_from" if settings.probe_from == "runner" else by
+            who = f"the image {asked}" if asked else "this machine"
+            raise NotApplicable(
+                f"{who} has asked ({by}: {settings.source(by)}): the SDK in the release's own image was not seen"
+            )
+        if not (found := str(said.get("sdk") or "")):
+            raise NotJudged(Reason.TOOL, f"the image {asked} does not say which version of the broker's SDK it has")
+        return found
 
     def remove(self) -> None:
         """Remove what asks; a queue that it left stays in the journal."""
