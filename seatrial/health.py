@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from seatrial.gpu import health as gpus
+from seatrial.gpu.vendors import TABLE, Vendors
 from seatrial.kube import Kube, NotFound, Object
 from seatrial.resources import DEPLOYMENTS, EVENTS, NODE_POOLS, PODS, STATEFUL_SETS, Resource
 from seatrial.verdict import Cause, NotJudged, Refused
@@ -29,28 +30,28 @@ _MOUNT_PASSES = "timed out waiting for the condition"  # the node's copy of a Co
 _PASSING = ("429", "too many requests", "toomanyrequests")
 
 
-def pods(kube: Kube, namespace: str, labels: str) -> Cause | None:
+def pods(kube: Kube, namespace: str, labels: str, vendors: Vendors = TABLE) -> Cause | None:
     """The first trouble among the pods that `labels` select, if any; no pods is no trouble of theirs.
 
-    The command to look selects by the labels, too: the pod may be another one by then.
+    The command to look selects by the labels, too: the pod may be another one by then. `vendors`: as in `pod_trouble`.
     """
     found = kube.list(PODS, namespace, labels=labels, empty_ok=True)
     causes = [
         replace(cause, look=cause.look.replace(f" {pod['metadata']['name']}", f" -l {labels}"))
         for pod in found
-        if (cause := pod_trouble(kube, pod))
+        if (cause := pod_trouble(kube, pod, vendors))
     ]
     return min(causes, key=lambda cause: math.inf if cause.settle is None else cause.settle, default=None)
 
 
-def pod_trouble(kube: Kube, pod: Object) -> Cause | None:
-    """Why `pod` does not run and is not ready, where it tells."""
+def pod_trouble(kube: Kube, pod: Object, vendors: Vendors = TABLE) -> Cause | None:
+    """Why `pod` does not run and is not ready, where it tells; `vendors` of the GPUs that it may want (the user's)."""
     if pod["metadata"].get("deletionTimestamp"):
         return None
     for status in _containers(pod):
         if cause := _container(kube, pod, status):
             return cause
-    return _unscheduled(kube, pod) or _unmounted(kube, pod)
+    return _unscheduled(kube, pod, vendors) or _unmounted(kube, pod)
 
 
 def ready(pod: Object) -> bool:
@@ -235,7 +236,7 @@ def _settle_of_crashes(reason: str, status: Mapping[str, Any]) -> float | None:
     return 0.0 if reason == "CrashLoopBackOff" and status.get("restartCount", 0) >= 2 else None
 
 
-def _unscheduled(kube: Kube, pod: Object) -> Cause | None:
+def _unscheduled(kube: Kube, pod: Object, vendors: Vendors) -> Cause | None:
     if pod["spec"].get("nodeName"):
         return None
     reasons = {one.get("reason"): one.get("message", "") for one in _events(kube, pod)}
@@ -259,7 +260,7 @@ def _unscheduled(kube: Kube, pod: Object) -> Cause | None:
         do="add nodes that fit, free some, or correct the node selector, tolerations and requests",
         look=f"{kube.kubectl} -n {namespace} describe pod {name}",
     )
-    told = gpus.pending(kube, pod)  # of nodes with GPUs the scheduler says less than can be known
+    told = gpus.pending(kube, pod, vendors)  # of nodes with GPUs the scheduler says less than can be known
     if told is None:
         return cause
     ends = told.settle if settle is None else settle

@@ -288,7 +288,7 @@ class Probe:
         self.began = self.began or bool({"running", "terminated"} & {*status.get("state", {})})
         if "terminated" in status.get("state", {}):  # our container; a sidecar beside it may go on
             return self._kube.logs(metadata["name"], metadata["namespace"], container=CONTAINER), status
-        if cause := pod_trouble(self._kube, pod):
+        if cause := pod_trouble(self._kube, pod, self._trial.settings.gpu_vendors):
             if self._own_image and cause.key == f"pod.image-pull/{self._own_image}":
                 raise NotJudged(
                     Reason.TOOL,

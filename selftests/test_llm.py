@@ -31,9 +31,9 @@ from seatrial.model_engine.completion import requested
 from seatrial.model_engine.configuration import Configuration
 from seatrial.model_engine.fleet import Fleet
 from seatrial.model_engine.gpu import Workers
-from seatrial.model_engine.gpu_nodes import GpuNodes
+from seatrial.model_engine.gpu_nodes import GpuNodes, Pulls
 from seatrial.model_engine.ground import Ground
-from seatrial.model_engine.health import vllm
+from seatrial.model_engine.health import endpoint, vllm
 from seatrial.model_engine.kinds import LLM
 from seatrial.model_engine.ledger import instructions
 from seatrial.model_engine.lifecycle import Lifecycle
@@ -42,7 +42,7 @@ from seatrial.model_engine.llm_gpus import Gpus, meant
 from seatrial.model_engine.removal import remove
 from seatrial.model_engine.site import Site
 from seatrial.record import Record, events
-from seatrial.resources import NAMESPACES, NODES, PODS
+from seatrial.resources import EVENTS, NAMESPACES, NODES, PODS
 from seatrial.run import Run
 from seatrial.settings import Settings
 from seatrial.trial import Trial
@@ -448,6 +448,53 @@ def test_what_others_use_is_busy_and_what_no_node_has_is_a_setting(begin, kube: 
     with pytest.raises(NotJudged, match="has 12 of 32 cpu free, not 21") as taken:
         gpus(site).await_free(body())
     assert taken.value.reason is Reason.BUSY
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"gpus": "two"}, f"gpus of the payload {LIMIT} is 'two', not a whole number from 1 on"),
+        ({"gpus": 0}, f"gpus of the payload {LIMIT} is 0, not a whole number from 1 on"),
+        ({"memory": "40 GB"}, f"memory of the payload {LIMIT} is '40 GB', not a quantity like 40Gi"),
+        ({"cpus": None}, f"cpus of the payload {LIMIT} is missing, not a quantity like 8 or 7500m"),
+    ],
+)
+def test_hardware_that_cannot_be_read_is_a_setting(begin, kube: Kube, more: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        gpus(begin(Llms(), kube)).want(body(**more))
+    assert caught.value.line == said
+
+
+def test_a_type_without_a_node_that_takes_pods_is_told(begin, kube: Kube) -> None:
+    """Of two types, the nodes of one are cordoned: the image's pull on the other says nothing of it."""
+    site = begin(Llms(), kube, vllm_repository="registry.local/vllm")
+    nodes = gpus(site).nodes
+    *_, cordoned = nodes.sight.nodes
+    cordoned["metadata"]["labels"]["k8s.amazonaws.com/accelerator"] = "nvidia-hopper-h100"
+    cordoned["spec"]["unschedulable"] = True
+    pulls = nodes.pulls()
+    pulls.remove()
+    assert [one.place.node_selector["k8s.amazonaws.com/accelerator"] for one in pulls.each] == [TYPE]
+    assert pulls.unseen == ["the vLLM image was pulled on no node of the type nvidia-hopper-h100: gpu-2 is cordoned"]
+    with pytest.raises(AssertionError, match="it ran on no GPU node"):
+        Pulls(site.trial, [], pulls.unseen).pulled()
+
+
+def test_a_pending_worker_is_told_by_the_users_table_of_vendors(begin, kube: Kube) -> None:
+    table = "{nvidia: {resource: example.com/gpu, resources: 'example\\.com/gpu'}}"
+    site = begin(Llms(), kube, gpu_vendors=table)
+    resources = {"limits": {"example.com/gpu": "1"}}
+    worker = kube.create(PODS, pod("w", labels={"endpoint_name": NAME}, resources=resources, **AT_ONCE), "models")
+    said = {"kind": "Pod", "namespace": "models", "name": "w", "uid": worker["metadata"]["uid"]}
+    told = {"reason": "FailedScheduling", "message": "0/2 nodes are available", "type": "Warning"}
+    kube.create(EVENTS, {"metadata": {"name": "w.1"}, "involvedObject": said, **told}, "models")
+    for vendors, key in (
+        (TABLE, "pod.unschedulable/models/w"),
+        (site.trial.settings.gpu_vendors, "gpu.resource_absent"),
+    ):
+        cause = endpoint.trouble(kube, "models", NAME, vendors)
+        assert cause
+        assert cause.key.startswith(key)
 
 
 def test_of_which_vendor(begin, kube: Kube) -> None:

@@ -68,10 +68,15 @@ def held(pods: Iterable[Object], resource: str) -> Iterator[Holder]:
 
 def requested(pod: Object, resource: str) -> Decimal:
     """What a pod takes of ``cpu``, ``memory`` and the like, all containers together, in cores and bytes."""
-    from kubernetes.utils import quantity
-
     every = (_request(one, resource) for one in pod["spec"].get("containers") or ())
-    return sum((Decimal(quantity.parse_quantity(one)) for one in every), Decimal(0))  # type: ignore[no-untyped-call]
+    return sum((quantity(one) for one in every), Decimal(0))
+
+
+def quantity(text: str) -> Decimal:
+    """What a quantity of Kubernetes (``20Gi``, ``500m``) comes to; ValueError or ArithmeticError for none."""
+    from kubernetes.utils.quantity import parse_quantity
+
+    return Decimal(parse_quantity(text))  # type: ignore[no-untyped-call]
 
 
 def short(node: Object, pods: Iterable[Object], resource: str, amount: Decimal) -> str:

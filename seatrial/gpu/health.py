@@ -112,7 +112,7 @@ def absent(want: Want, kubectl: str = "kubectl") -> Cause:
     )
 
 
-def pending(kube: Kube, pod: Object, table: Vendors = TABLE) -> Cause | None:
+def pending(kube: Kube, pod: Object, table: Vendors) -> Cause | None:
     """Why no node takes a Pending pod, node by node; None for one that has to do with no GPU, or where we may not look.
 
     Key: ``gpu.busy/<resource>`` where every node that would do is taken, ``gpu.<reason>/<node>`` of the nearest else.

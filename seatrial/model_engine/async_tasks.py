@@ -97,7 +97,8 @@ class AsyncTasks:
         site = self.sight.site
         if site.kube is not None:
             with contextlib.suppress(Refused):
-                if cause := endpoint_health.trouble(site.kube, site.namespace, self.sight.name):
+                vendors = site.trial.settings.gpu_vendors
+                if cause := endpoint_health.trouble(site.kube, site.namespace, self.sight.name, vendors):
                     raise Unhealthy(cause)
 
     def _unanswered(self, task_id: str, story: Cause) -> Cause:

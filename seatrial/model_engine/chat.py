@@ -101,7 +101,8 @@ class Chat:
             return
         try:
             cause = kind.trouble(site.kube, site.namespace, self.lifecycle.name)
-            cause = cause or endpoint_health.trouble(site.kube, site.namespace, self.lifecycle.name)
+            vendors = site.trial.settings.gpu_vendors
+            cause = cause or endpoint_health.trouble(site.kube, site.namespace, self.lifecycle.name, vendors)
         except NotJudged:
             return
         if cause:

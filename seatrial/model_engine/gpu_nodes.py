@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from seatrial.gpu import operators
 from seatrial.gpu.asked import HOSTNAME, DriverCheck
 from seatrial.gpu.declared import Expectation, expected, not_none
 from seatrial.gpu.health import Sight
-from seatrial.gpu.node import LABELS, OFFERS, TAKES, Code, NodeVerdict, Want
+from seatrial.gpu.node import LABELS, OFFERS, TAKES, Code, NodeVerdict, Reason, Want
 from seatrial.kube import Kube
 from seatrial.model_engine import images
 from seatrial.model_engine.gpu import RESOURCE, TYPES, Workers
 from seatrial.model_engine.ground import Ground
 from seatrial.model_engine.images import Pull
+from seatrial.trial import Trial
 from seatrial.verdict import Blocked, Cause, NotApplicable, Unhealthy
 
 ANSWERS = frozenset({Code.NOT_READY})
@@ -115,9 +116,15 @@ class GpuNodes:
         )
 
     def pulls(self) -> Pulls:
-        """Begins to pull the vLLM image on one node of each type."""
+        """Begins to pull the vLLM image on one node of each type that has one which takes pods."""
         self._there()
-        return Pulls(list(self._pulls()))
+        short = {one.name: one.short_of(LABELS | TAKES) for one in self._judged()}
+        types = self.workers.types(self.sight)
+        able = {value: [one for one in nodes if one in short and not short[one]] for value, nodes in types.items()}
+        if not any(able.values()) and (cause := self._trouble(LABELS | TAKES)):
+            raise Blocked(cause)
+        unseen = [_unseen(value, types[value], short) for value, nodes in able.items() if not nodes]
+        return Pulls(self.ground.trial, list(self._pulls(able)), unseen)
 
     # -- the parts of it -------------------------------------------------------------------------------------------
 
@@ -167,30 +174,34 @@ class GpuNodes:
     def _operator(self, want: Want) -> Cause | None:
         return operators.trouble(self.kube, operators.Found.of(self.kube, want.vendor), self.sight, want)
 
-    def _pulls(self) -> Iterator[Pull]:
-        able = {one.name for one in self._judged() if not one.short_of(LABELS | TAKES)}
+    def _pulls(self, able: Mapping[str, list[str]]) -> Iterator[Pull]:
         names = {one["metadata"]["name"]: one for one in self.sight.nodes}
-        types = {
-            value: [one for one in nodes if one in able] for value, nodes in self.workers.types(self.sight).items()
-        }
-        if not any(types.values()) and (cause := self._trouble(LABELS | TAKES)):
-            raise Blocked(cause)
         endpoints = self.ground.endpoint_place()
-        for number, (value, nodes) in enumerate(sorted(types.items())):
+        for number, (value, nodes) in enumerate(sorted(able.items())):
             if nodes:
                 labels = names[nodes[0]]["metadata"].get("labels") or {}
                 host = {HOSTNAME: labels.get(HOSTNAME, nodes[0])}
                 yield Pull(self.ground, "vllm", self.workers.place(endpoints, value, host), f"gpu-{number}")
 
 
+def _unseen(gpu_type: str, nodes: Iterable[str], short: Mapping[str, Iterable[Reason]]) -> str:
+    why = [f"{one} {reason.line}" for one in nodes for reason in short.get(one, ())]
+    return f"the vLLM image was pulled on no node of the type {gpu_type}: {'; '.join(why) or 'no sign of its GPUs'}"
+
+
 @dataclass
 class Pulls:
-    """An image on its way to several nodes."""
+    """An image on its way to several nodes. `unseen`: where it is not, and why."""
 
+    trial: Trial
     each: list[Pull]
+    unseen: list[str]
 
     def pulled(self) -> list[str]:
-        """The ids of the image that ran, one for each node."""
+        """The ids of the image that ran, one for each node; what was not looked at is warned of."""
+        assert self.each, "it ran on no GPU node"
+        for line in self.unseen:
+            self.trial.warn(line)
         return [one.pulled() for one in self.each]
 
     def remove(self) -> None:

@@ -52,8 +52,10 @@ class Gate:
         found = {"model": settings.llm_model, "checkpoint": checkpoint, "tag": self._tag(), "gpu_type": gpu_type}
         self._say_of_base(contract)
         if nodes is not None:
+            gpus, body = Gpus(nodes, _path(contract)), self._body(contract, found)
+            gpus.want(body)  # what cannot be read is said before anything is pulled
             self.passed()
-            Gpus(nodes, _path(contract)).await_free(self._body(contract, found))
+            gpus.await_free(body)
         return found
 
     @step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +73,7 @@ class Gpus:
         A `NotJudged` where others use what it needs for longer than ``gpu_wait``, `BadSettings` where it would not fit
         if nobody used anything.
         """
-        want = self._want(body)
+        want = self.want(body)
 
         def free_now() -> None:
             if cause := self._taken(self._look(), want, body):
@@ -99,15 +99,29 @@ class Gpus:
             )
         raise busy.error(cause, f", for {wait:g} s now (gpu_wait)" if wait else "")
 
-    def _want(self, body: Mapping[str, Any]) -> Want:
-        """What the endpoint asks of a node, the forwarder beside its worker included."""
-        workers = self.nodes.workers
-        want = workers.want(self.meant(), self.trial.settings, count=int(body["gpus"]))
-        labels = {**want.labels, workers.label: (str(body["gpu_type"]),)}
-        asked = {"cpu": str(body["cpus"]), "memory": str(body["memory"])}
+    def want(self, body: Mapping[str, Any]) -> Want:
+        """What the endpoint that `body` makes asks of a node, the forwarder beside its worker included.
+
+        `BadSettings` for hardware that cannot be read, as a user may lay it over the payload.
+        """
+        said, workers = {name: self._said(body, name) for name in _HARDWARE}, self.nodes.workers
+        want = workers.want(self.meant(), self.trial.settings, count=int(said["gpus"]))
+        labels = {**want.labels, workers.label: (said["gpu_type"],)}
+        asked = {"cpu": said["cpus"], "memory": said["memory"]}
         pod = {"spec": {"containers": [{"resources": {"requests": part}} for part in (asked, FORWARDER)]}}
         requests = {name: free.requested(pod, name) for name in asked}
         return replace(want, resource=workers.resource, labels=labels, requests=requests)
+
+    def _said(self, body: Mapping[str, Any], name: str) -> str:
+        fits, form = _HARDWARE[name]
+        value = body.get(name)
+        if value is not None and fits(str(value)):
+            return str(value)
+        raise BadSettings(
+            f"{name} of the payload {self.path} is {'missing' if value is None else repr(value)}, not {form}",
+            source=self.trial.settings.source("overlays"),
+            do=f"correct it there, or leave it away for the payload's own: overlays, {self.path}",
+        )
 
     def _taken(self, sight: Sight, want: Want, body: Mapping[str, Any]) -> Cause | None:
         """Why no node can take it now. What balloons hold is free to an endpoint of high priority."""
@@ -145,6 +159,26 @@ def meant(every: list[Expectation], gpu_type: str | None) -> Expectation:
         names = " and ".join(one.vendor.name for one in every)
         raise BadSettings(f"there are GPUs of {names}, and nothing says which are meant", do=how_to_give("gpu_type"))
     return (by_name or every)[0]
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and int(text) > 0
+
+
+def _is_quantity(text: str) -> bool:
+    try:
+        return free.quantity(text) > 0
+    except (ValueError, ArithmeticError):
+        return False
+
+
+_HARDWARE: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    "gpus": (_is_count, "a whole number from 1 on"),
+    "gpu_type": (bool, "the type of a GPU"),
+    "cpus": (_is_quantity, "a quantity like 8 or 7500m"),
+    "memory": (_is_quantity, "a quantity like 40Gi"),
+}
+"""By field of the payload: whether a text can be read, and what would be."""
 
 
 def _is_balloon(labels: Mapping[str, str]) -> bool:

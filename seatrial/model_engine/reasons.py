@@ -40,7 +40,8 @@ class Reasons:
         with contextlib.suppress(Refused):
             if cause := self.kind.trouble(site.kube, site.namespace, self.sight.name):
                 raise Unhealthy(cause)
-            if cause := endpoint_health.trouble(site.kube, site.namespace, self.sight.name):
+            vendors = site.trial.settings.gpu_vendors
+            if cause := endpoint_health.trouble(site.kube, site.namespace, self.sight.name, vendors):
                 raise Unhealthy(cause)
             if status in UNBUILT or not status:
                 if cause := builder_health.trouble(site.kube, site.release, self.task):
