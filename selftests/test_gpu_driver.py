@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.gpu.asked import Asked, partitioned
 from seatrial.gpu.driver import PARSERS, Broken, Device, Driver, failed, parts, read
 from seatrial.gpu.vendors import TABLE
 from seatrial.payloads import ROOT
@@ -34,10 +35,32 @@ ROCM = {
 }
 
 
+WHOLE = "nvidia-hopper-h100"
+PARTITIONED = "the GPUs of node gpu-1 are partitioned (MIG is on), and its label accelerator="
+
+
 def test_a_driver_of_nvidia() -> None:
     found = read("nvidia_smi", GIVEN, 1)
     assert found == Driver((Device("NVIDIA A10", "GPU-f15ae561", "23028 MiB"),), "570.133.20", "CUDA 12.8")
-    assert str(found) == "1 x NVIDIA A10, driver 570.133.20, CUDA 12.8"
+    assert str(found) == "1 x NVIDIA A10 (23028 MiB), driver 570.133.20, CUDA 12.8"
+
+
+@pytest.mark.parametrize(
+    ("row", "on"),
+    [
+        ("0, NVIDIA A100, GPU-1, 570.1, 40960, 0, Enabled", True),
+        ("0, NVIDIA A100, GPU-1, 570.1, 40960, [N/A], Disabled", False),
+        ("0, NVIDIA A100, GPU-1, 570.1, 40960", False),
+    ],
+)
+def test_a_gpu_that_is_partitioned(row: str, on: bool) -> None:
+    """It is judged where the label, by which workloads choose the node, tells of whole ones."""
+    found = read("nvidia_smi", {**GIVEN, "query": row}, 1)
+    assert isinstance(found, Driver)
+    for label, judged in ((WHOLE, True), (f"{WHOLE}-1g20gb", False)):
+        one = Asked("gpu-1", "NVIDIA", "nvidia_smi", "nvidia.com/gpu", None, {"accelerator": label})
+        cause = partitioned(one, found, "kubectl")
+        assert (cause.line if cause else "") == (f"{PARTITIONED}{label} tells of whole ones" if on and judged else "")
 
 
 @pytest.mark.parametrize("shape", [LISTED, LISTED[0], {"gpu_data": LISTED}])
@@ -84,6 +107,7 @@ def test_the_older_tool(key: str) -> None:
         ("nvidia_smi", {"query": "what is this", "banner": ""}, "unknown"),
         ("nvidia_smi", {}, "unknown"),
         ("nvidia_smi", {**GIVEN, "query": f"{QUERY}\n1{QUERY[1:]}"}, "wrong_count"),
+        ("nvidia_smi", {**GIVEN, "query": QUERY.replace("23028, 0,", "23028, 2,")}, "memory_errors"),
         ("nvidia_smi", {**GIVEN, "banner": "CUDA Version: N/A"}, "runtime_version_unknown"),
         ("nvidia_smi", {**GIVEN, "query": QUERY.replace("570.133.20", "[N/A]")}, "driver_version_unknown"),
         ("amd_smi", {"rocm": "ERROR: Driver not initialized (amdgpu not found in modules)"}, "driver_not_loaded"),

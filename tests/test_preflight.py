@@ -146,7 +146,7 @@ def test_gpu_operator_is_reconciled(gpu_nodes: GpuNodes) -> None:
 @pytest.mark.nvidia
 @pytest.mark.amd
 def test_gpu_driver_works(gpu_driver: DriverCheck) -> None:
-    """The GPU driver answers in a pod that was given a GPU, with its version, on one node of each type.
+    """The GPU driver answers in a pod that was given a GPU, with its version and nothing wrong, on a node of each type.
 
     Runbook: R0 1.4
     Hint: gpu_probe_image names another image than vLLM's to ask with; --every-gpu-node asks on all.

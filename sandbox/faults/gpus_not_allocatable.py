@@ -9,11 +9,11 @@ from sandbox.handle import Sandbox
 
 
 async def break_(sandbox: Sandbox) -> None:
-    gpus.set_health(sandbox, False)
+    gpus.tell(sandbox, healthy=False)
     await gpus.counted(sandbox, "2", "0")
     public(sandbox, "gpus-not-allocatable", "node/gpu-1", "2 GPUs, none allocatable")
 
 
 async def heal(sandbox: Sandbox) -> None:
-    gpus.set_health(sandbox, True)
+    gpus.tell(sandbox, healthy=True)
     await gpus.counted(sandbox, "2", "2")

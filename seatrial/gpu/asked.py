@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,18 +22,21 @@ COUNT = 1
 HOSTNAME = "kubernetes.io/hostname"
 _NOTHING = frozenset({Code.RESOURCE_ABSENT, Code.WRONG_RESOURCE_NAME, Code.ALLOCATABLE_ZERO})
 """Where no GPU can be asked for; one that is ill among others can."""
+_PART = re.compile(r"\dg\.?\d+gb", re.I)
+"""How the type of a part of a GPU is called: 1g.5gb, 3g40gb."""
 _NO_SHELL = '"sh": executable file not found'
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A pod of ours on a node."""
+    """A pod of ours on a node. `labels`: of those that workloads choose it by."""
 
     node: str
     vendor: str
     tool: str
     resource: str
     probe: Probe
+    labels: Mapping[str, str]
 
 
 class DriverCheck:
@@ -59,7 +63,7 @@ class DriverCheck:
                 if want.at_least == 0 and not want.vendor.among(sight.nodes):
                     self._start_from_zero(want)
                 for node in self._chosen(sight, replace(want, count=COUNT, resource="")):
-                    self._start(want, _host(node), _tolerations(node, want), node["metadata"]["name"])
+                    self._start(want, _host(node), _tolerations(node, want), node["metadata"]["name"], of=node)
         except BaseException:
             self.remove()
             raise
@@ -129,6 +133,7 @@ class DriverCheck:
         tolerations: tuple[Mapping[str, Any], ...],
         name: str,
         timeout: float | None = None,
+        of: Object | None = None,
     ) -> None:
         place = replace(
             self.place,
@@ -148,7 +153,9 @@ class DriverCheck:
             limits={want.vendor.resource: str(COUNT)},
             timeout=timeout,
         )
-        self.asked.append(Asked(name, want.vendor.name, want.vendor.tool, want.vendor.resource, probe))
+        every = (of["metadata"].get("labels") or {}) if of else selector
+        labels = {key: every[key] for key in want.labels if key in every}
+        self.asked.append(Asked(name, want.vendor.name, want.vendor.tool, want.vendor.resource, probe, labels))
 
     # -- what comes of it --------------------------------------------------------------------------------------------
 
@@ -175,6 +182,8 @@ class DriverCheck:
         found = driver.read(one.tool, said, COUNT) if said else self._nothing(f"{message}\n{written}", ended)
         if isinstance(found, Broken):
             raise Unhealthy(self._broken(one, found))
+        if cause := partitioned(one, found, self.kube.kubectl):
+            raise Unhealthy(cause)
         self.trial.note(f"{one.node}: {found}, seen from {self.place.seen_from}")
         return found
 
@@ -214,6 +223,22 @@ class DriverCheck:
                 )
             )
         return Unhealthy(cause)
+
+
+def partitioned(one: Asked, found: Driver, kubectl: str) -> Cause | None:
+    """The cause that a GPU is in parts, where workloads choose the node for whole ones."""
+    if not one.labels or any(_PART.search(value) for value in one.labels.values()):
+        return None
+    if not any(each.partitioned for each in found.devices):
+        return None
+    label = "=".join(next(iter(one.labels.items())))
+    return Cause(
+        f"gpu.partitioned/{one.node}",
+        f"the GPUs of node {one.node} are partitioned (MIG is on), and its label {label} tells of whole ones",
+        evidence=(str(found), f"a whole {one.resource} is then a part of a GPU, or one that no program can use"),
+        do="undo the partition (nvidia.com/mig.config, or nvidia-smi -mig 0), or label the node with a part's type",
+        look=f"{kubectl} describe node {one.node}",
+    )
 
 
 def _host(node: Object) -> Mapping[str, str]:

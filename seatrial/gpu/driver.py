@@ -16,11 +16,20 @@ _NOTHING = ("", "n/a", "[n/a]", "[not supported]", "not supported", "[unknown er
 
 @dataclass(frozen=True)
 class Device:
-    """One GPU. `memory` as the tool says it, with its unit where it has one; empty where it says nothing."""
+    """One GPU. `memory` as the tool says it, with its unit where it has one; empty where it says nothing.
+
+    `uncorrected`: errors of its memory that ECC could not correct, since the driver was loaded; `partitioned`: MIG is
+    on. NVIDIA's tool alone is asked for either.
+    """
 
     name: str
     identity: str = ""
     memory: str = ""
+    uncorrected: int = 0
+    partitioned: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name or 'GPU'}{f' ({self.memory})' if self.memory else ''}"
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Driver:
     runtime: str
 
     def __str__(self) -> str:
-        names = ", ".join(dict.fromkeys(one.name for one in self.devices if one.name)) or "GPU"
+        names = ", ".join(dict.fromkeys(map(str, self.devices)))
         return f"{len(self.devices)} x {names}, driver {self.version}, {self.runtime}"
 
 
@@ -141,7 +150,7 @@ def parts(written: str, nonce: str) -> dict[str, str]:
 def read(tool: str, said: Mapping[str, str], expected: int) -> Driver | Broken:
     """What the parts of a tool's program come to; `expected`: how many GPUs the pod was given.
 
-    A driver only where so many GPUs are told of, with the versions of driver and runtime.
+    A driver only where so many GPUs are told of, with sound memory, and the versions of driver and runtime.
     """
     found = PARSERS[tool](said)
     if isinstance(found, Broken):
@@ -164,16 +173,33 @@ def read(tool: str, said: Mapping[str, str], expected: int) -> Driver | Broken:
                 f"{what}_version_unknown", f"the tool says no version of the {what}", _first(said.values())
             )
             return _why(said.values()) or unknown
+    if ill := next((one for one in found.devices if one.uncorrected), None):
+        return Broken(
+            "memory_errors",
+            f"{ill} has {ill.uncorrected} memory errors since the driver was loaded that ECC could not correct",
+            ill.identity,
+            "drain the node and reset that GPU (nvidia-smi --gpu-reset) or reboot; replace one that has them again",
+        )
     return found
 
 
 def nvidia_smi(said: Mapping[str, str]) -> Driver | Broken:
-    """``nvidia-smi --query-gpu`` (part query) and its banner, which alone has the version of CUDA."""
+    """``nvidia-smi --query-gpu`` (part query) and its banner, which alone has the version of CUDA.
+
+    ECC and MIG are the last of the fields; a GPU without them says so in words.
+    """
     rows = [row for row in csv.reader(said.get("query", "").splitlines(), skipinitialspace=True) if len(row) >= 5]
     rows = [row for row in rows if row[0].strip().isdigit()]
     if not rows:
         return _why(said.values()) or Broken("unknown", "nvidia-smi says nothing that is known", _first(said.values()))
-    devices = tuple(Device(_value(row[1]), _value(row[2]), _memory(row[4], "MiB")) for row in rows)
+    devices = tuple(
+        Device(
+            *(_value(row[1]), _value(row[2]), _memory(row[4], "MiB")),
+            uncorrected=sum(int(one) for one in row[5:6] if one.isdecimal()),
+            partitioned="Enabled" in row[6:7],
+        )
+        for row in ([field.strip() for field in one] for one in rows)
+    )
     cuda = re.search(r"CUDA (?:\w+ )?Version\s*:\s*([\d.]+)", said.get("banner", ""))
     return Driver(devices, _value(rows[0][3]), f"CUDA {cuda[1]}" if cuda else "")
 

@@ -77,6 +77,12 @@ ROWS = [
         *(DRIVER, PULL),
         words=AMD,
     ),
+    lasting(
+        "gpu-memory-errors", {DRIVER: "has 3 memory errors since the driver was loaded that ECC could not correct"}
+    ),
+    lasting(
+        "gpu-partitioned", {DRIVER: "are partitioned (MIG is on), and its label k8s.amazonaws.com/accelerator=nvid"}
+    ),
     lasting("gpu-template-label-missing", {"gpu_nodes_are_labelled": NO_LABEL}, PULL),
     lasting("gpu-label-wrong", {"gpu_nodes_are_labelled": "each has k8s.amazonaws.com/accelerator=a10g, not"}, PULL),
     lasting("gpu-node-tainted", {"gpu_nodes_take_pods": "has the taint dedicated=another-team:NoSchedule"}, PULL),

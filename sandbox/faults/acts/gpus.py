@@ -50,13 +50,13 @@ def sign(sandbox: Sandbox, name: str, *, there: bool) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def set_health(sandbox: Sandbox, healthy: bool) -> None:
-    """Of every GPU, as its driver tells."""
+def tell(sandbox: Sandbox, **told: object) -> None:
+    """What the driver tells of every GPU: ``healthy``, errors of its memory (``uncorrected``), ``mig``."""
     for folder in folders(sandbox):
         path = folder / "machine.json"
         found = json.loads(path.read_text())
         draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(found | {"gpus": [gpu | {"healthy": healthy} for gpu in found["gpus"]]}, indent=1))
+        draft.write_text(json.dumps(found | {"gpus": [gpu | told for gpu in found["gpus"]]}, indent=1))
         draft.replace(path)
 
 

@@ -18,7 +18,7 @@ RULE = "+-----------------------------------------------------------------------
 
 
 def fields(found: dict[str, Any], gpu: dict[str, Any]) -> dict[str, str]:
-    """What --query-gpu can be asked for. An A10 cannot be partitioned."""
+    """What --query-gpu can be asked for. An A10 cannot be partitioned; what a fault says of a GPU counts."""
     return {
         "index": str(gpu["index"]),
         "name": found["name"],
@@ -28,8 +28,8 @@ def fields(found: dict[str, Any], gpu: dict[str, Any]) -> dict[str, str]:
         "memory.total": str(found["memory"]),
         "memory.used": "0",
         "memory.free": str(found["memory"]),
-        "ecc.errors.uncorrected.volatile.total": "0",
-        "mig.mode.current": "[N/A]",
+        "ecc.errors.uncorrected.volatile.total": str(gpu.get("uncorrected", 0)),
+        "mig.mode.current": str(gpu.get("mig", "[N/A]")),
     }
 
 
