@@ -1,6 +1,6 @@
 """Of LLM endpoints: what keeps one from being made or from serving, and what its answers fail to prove."""
 
-from rows.gpu import VENDORS
+from rows.gpu import PULL, VENDORS
 from rows.row import NotApplicable, Row, each
 
 LLM_ACCEPTED, LLM_SERVES, LLM_DELETED = (f"llm_endpoint_{what}" for what in ("is_accepted", "serves", "is_deleted"))
@@ -9,6 +9,7 @@ LLM_LEFT = "nothing_of_llm_endpoint_is_left"
 TIER_B = (LLM_ACCEPTED, LLM_SERVES, *CHATS, LLM_DELETED, LLM_LEFT)
 BEYOND = TIER_B[1:]
 NVIDIA = ("nvidia",)
+TAINTED = {"gpu_nodes_take_pods": "has the taint amd.com/gpu=present:NoSchedule, which is not tolerated"}
 ALL = ("-m", "tier_b")
 BOTH_CHATS = ("-k", "chat_completes or chat_streams")
 
@@ -114,12 +115,20 @@ ROWS = [
         select=ALL,
         long_proof=True,
     ),
-    Row(
-        (),
-        {LLM_ACCEPTED: "the product cannot make LLM endpoints on GPUs of AMD"},
-        blocks=BEYOND,
-        words=("amd",),
-        select=ALL,
-        long_proof=True,
+    # Of nodes with GPUs of AMD the released template tolerates no taint but the one that gpuTolerations name, on Azure.
+    *(
+        Row(
+            (),
+            {**taint, LLM_ACCEPTED: "the product cannot make LLM endpoints on GPUs of AMD"},
+            blocks=(*(PULL for _ in taint), *BEYOND),
+            words=words,
+            select=("-k", "gpu or tier_b"),
+            long_proof=True,
+        )
+        for taint, *several in (
+            (TAINTED, ("amd",), ("gcp", "amd"), ("onprem", "amd"), ("documented", "amd")),
+            ({}, ("azure", "amd")),
+        )
+        for words in several
     ),
 ]
