@@ -1,11 +1,15 @@
 """Of GPUs."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from rows.row import NotApplicable, Row, each
 
 READ = ("gpu_nodes_are_labelled", "gpu_nodes_take_pods", "gpus_are_allocatable", "gpu_operator_is_reconciled")
 ON_NODES = (*READ, "gpu_driver_works", "vllm_image_is_pulled_on_gpu_nodes")
 VENDORS = ("nvidia", "amd")
 PULL, DRIVER = "vllm_image_is_pulled_on_gpu_nodes", "gpu_driver_works"
+LABELLED, TAKE, ALLOCATABLE, OPERATOR = READ
 GPUS = ("-k", "preflight and (gpu_ or gpus_)")
 NVIDIA, AMD = ("nvidia",), ("amd", "patched")
 NO_DRIVER = "driver of node gpu-1: the driver is not loaded on the node"
@@ -14,9 +18,42 @@ NO_LABEL = "each has no label k8s.amazonaws.com/accelerator"
 NOT_APPLICABLE = [NotApplicable(ON_NODES, unless=VENDORS)]
 
 
-def lasting(fault: str, fails: dict[str, str], *blocks: str, words: tuple[str, ...] = NVIDIA) -> Row:
-    """A row of the long proof."""
-    return Row((fault,), fails, blocks, words=words, select=GPUS, long_proof=True)
+@dataclass(frozen=True)
+class Vendor:
+    """What rows say of one. `type`: the GPU type to give where the product's own types do not tell a wrong label;
+    `no_nodes`: of an operator that knows no node with a GPU; `wrong`: of a label with a type that is none."""
+
+    words: tuple[str, ...]
+    resource: str
+    no_nodes: str
+    wrong: str
+    type: str = ""
+
+    def rows(self) -> Iterator[Row]:
+        """For the proof."""
+        for fault, fails, blocks in (
+            ("gpu-driver-missing", each((OPERATOR, DRIVER), NO_DRIVER), ()),
+            ("gpu-driver-gone-at-boot", each((ALLOCATABLE, OPERATOR), NO_DRIVER), (DRIVER,)),
+            ("gpu-plugin-unregistered", {ALLOCATABLE: "its device plug-in has never registered"}, (DRIVER,)),
+            ("gpus-not-allocatable", {ALLOCATABLE: f"each can give none of its 2 {self.resource}"}, (DRIVER,)),
+            (
+                "gpu-label-missing",
+                {LABELLED: NO_LABEL, **each((ALLOCATABLE, OPERATOR), self.no_nodes)},
+                (DRIVER, PULL),
+            ),
+            ("gpu-template-label-missing", {LABELLED: NO_LABEL}, (PULL,)),
+            ("gpu-label-wrong", {LABELLED: f"each has k8s.amazonaws.com/accelerator={self.wrong}"}, (PULL,)),
+            ("gpu-node-tainted", {TAKE: "has the taint dedicated=another-team:NoSchedule"}, (PULL,)),
+            ("gpu-node-cordoned", {TAKE: "each is cordoned"}, (DRIVER, PULL)),
+            (
+                "gpu-node-not-ready",
+                {TAKE: "each is not Ready (NodeStatusUnknown: Kubelet stopped posting node status.)"},
+                (ALLOCATABLE, OPERATOR, DRIVER, PULL),
+            ),
+        ):
+            given = ("--set", f"gpu_type={self.type}") if self.type and fault == "gpu-label-wrong" else ()
+            yield Row((fault,), fails, blocks, given=given, words=self.words, select=GPUS, long_proof=True)
+        yield Row(("gpus-in-use",), {}, errors=(DRIVER,), words=self.words, select=GPUS, long_proof=True)
 
 
 ROWS = [
@@ -29,71 +66,24 @@ ROWS = [
     Row(
         ("gpu-driver-missing", "gpu-label-wrong"),
         {
-            "gpu_nodes_are_labelled": "each has k8s.amazonaws.com/accelerator=a10g, not one of nvidia-tesla-t4, ",
-            "gpu_operator_is_reconciled": NO_DRIVER,
-            "gpu_driver_works": NO_DRIVER,
+            LABELLED: "each has k8s.amazonaws.com/accelerator=a10g, not one of nvidia-tesla-t4, ",
+            OPERATOR: NO_DRIVER,
+            DRIVER: NO_DRIVER,
         },
         blocks=(PULL,),
         words=NVIDIA,
         select=GPUS,
     ),
+    *Vendor(NVIDIA, "nvidia.com/gpu", "ready for a wrong reason: NoGPUNodes", "a10g, not").rows(),
+    *Vendor(
+        AMD, "amd.com/gpu", "has its devicePlugin on 0 of 2 nodes", "mi300x, not amd-", "amd-instinct-mi300x"
+    ).rows(),
     *(
-        lasting("gpu-driver-missing", each(("gpu_operator_is_reconciled", DRIVER), NO_DRIVER), words=words)
-        for words in (NVIDIA, AMD)
-    ),
-    *(
-        lasting(
-            "gpu-driver-gone-at-boot",
-            each(("gpus_are_allocatable", "gpu_operator_is_reconciled"), NO_DRIVER),
-            DRIVER,
-            words=words,
+        Row((fault,), {DRIVER: line}, words=NVIDIA, select=GPUS, long_proof=True)
+        for fault, line in (
+            ("gpu-memory-errors", "has 3 memory errors since the driver was loaded that ECC could not correct"),
+            ("gpu-partitioned", "are partitioned (MIG is on), and its label k8s.amazonaws.com/accelerator=nvid"),
         )
-        for words in (NVIDIA, AMD)
     ),
-    *(
-        lasting(
-            "gpu-plugin-unregistered",
-            {"gpus_are_allocatable": "its device plug-in has never registered"},
-            DRIVER,
-            words=words,
-        )
-        for words in (NVIDIA, AMD)
-    ),
-    lasting("gpus-not-allocatable", {"gpus_are_allocatable": "each can give none of its 2 nvidia.com/gpu"}, DRIVER),
-    lasting(
-        "gpu-label-missing",
-        {
-            "gpu_nodes_are_labelled": NO_LABEL,
-            **each(("gpus_are_allocatable", "gpu_operator_is_reconciled"), "ready for a wrong reason: NoGPUNodes"),
-        },
-        *(DRIVER, PULL),
-    ),
-    lasting(
-        "gpu-label-missing",
-        {
-            "gpu_nodes_are_labelled": NO_LABEL,
-            **each(("gpus_are_allocatable", "gpu_operator_is_reconciled"), "has its devicePlugin on 0 of 2 nodes"),
-        },
-        *(DRIVER, PULL),
-        words=AMD,
-    ),
-    lasting(
-        "gpu-memory-errors", {DRIVER: "has 3 memory errors since the driver was loaded that ECC could not correct"}
-    ),
-    lasting(
-        "gpu-partitioned", {DRIVER: "are partitioned (MIG is on), and its label k8s.amazonaws.com/accelerator=nvid"}
-    ),
-    lasting("gpu-template-label-missing", {"gpu_nodes_are_labelled": NO_LABEL}, PULL),
-    lasting("gpu-label-wrong", {"gpu_nodes_are_labelled": "each has k8s.amazonaws.com/accelerator=a10g, not"}, PULL),
-    lasting("gpu-node-tainted", {"gpu_nodes_take_pods": "has the taint dedicated=another-team:NoSchedule"}, PULL),
-    lasting("gpu-node-cordoned", {"gpu_nodes_take_pods": "each is cordoned"}, DRIVER, PULL),
-    lasting(
-        "gpu-node-not-ready",
-        {"gpu_nodes_take_pods": "each is not Ready (NodeStatusUnknown: Kubelet stopped posting node status.)"},
-        *("gpus_are_allocatable", "gpu_operator_is_reconciled", DRIVER, PULL),
-    ),
-    *(
-        Row((fault,), {}, errors=(DRIVER,), words=NVIDIA, select=GPUS, long_proof=True)
-        for fault in ("gpus-in-use", "balloons")
-    ),
+    Row(("balloons",), {}, errors=(DRIVER,), words=NVIDIA, select=GPUS, long_proof=True),
 ]

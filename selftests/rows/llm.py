@@ -1,6 +1,8 @@
 """Of LLM endpoints: what keeps one from being made or from serving, and what its answers fail to prove."""
 
-from rows.gpu import PULL, VENDORS
+from dataclasses import replace
+
+from rows.gpu import AMD, NVIDIA, PULL, VENDORS
 from rows.row import NotApplicable, Row, each
 
 LLM_ACCEPTED, LLM_SERVES, LLM_DELETED = (f"llm_endpoint_{what}" for what in ("is_accepted", "serves", "is_deleted"))
@@ -8,21 +10,13 @@ CHATS = ("chat_completes", "chat_streams", "only_v2_completions_are_used")
 LLM_LEFT = "nothing_of_llm_endpoint_is_left"
 TIER_B = (LLM_ACCEPTED, LLM_SERVES, *CHATS, LLM_DELETED, LLM_LEFT)
 BEYOND = TIER_B[1:]
-NVIDIA = ("nvidia",)
 TAINTED = {"gpu_nodes_take_pods": "has the taint amd.com/gpu=present:NoSchedule, which is not tolerated"}
 ALL = ("-m", "tier_b")
 BOTH_CHATS = ("-k", "chat_completes or chat_streams")
 
 NOT_APPLICABLE = [NotApplicable(TIER_B, unless=VENDORS)]
 
-ROWS = [
-    Row(
-        (),
-        {LLM_ACCEPTED: "-m tier_b declares GPUs, and no node shows any sign of a GPU"},
-        given=ALL,
-        blocks=BEYOND,
-        judged=TIER_B,
-    ),
+FAULTS = [
     Row(
         ("checkpoint-missing",),
         {LLM_ACCEPTED: "there are no weights (*.safetensors) at checkpoint_path"},
@@ -115,6 +109,18 @@ ROWS = [
         select=ALL,
         long_proof=True,
     ),
+]
+
+ROWS = [
+    Row(
+        (),
+        {LLM_ACCEPTED: "-m tier_b declares GPUs, and no node shows any sign of a GPU"},
+        given=ALL,
+        blocks=BEYOND,
+        judged=TIER_B,
+    ),
+    *FAULTS,
+    *(replace(row, words=AMD, long_proof=True) for row in FAULTS),
     # Of nodes with GPUs of AMD the released template tolerates no taint but the one that gpuTolerations name, on Azure.
     *(
         Row(
