@@ -17,7 +17,7 @@ from scripted import CLOSE, Scripted, Spoken
 from seatrial import mask
 from seatrial.http import Http
 from seatrial.journal import Journal, open_entries
-from seatrial.model_engine.async_tasks import AsyncTasks, where
+from seatrial.model_engine.async_tasks import BEFORE, AsyncTasks, where
 from seatrial.model_engine.backlog import Backlog
 from seatrial.model_engine.client import ModelEngine
 from seatrial.model_engine.depths import Depth
@@ -32,7 +32,7 @@ from seatrial.record import Record, events
 from seatrial.run import Run
 from seatrial.settings import Settings
 from seatrial.trial import Trial
-from seatrial.verdict import BadSettings, Blocked, NotApplicable, NotJudged, Reason, Unhealthy
+from seatrial.verdict import BadSettings, Blocked, Cause, NotApplicable, NotJudged, Reason, Unhealthy
 
 NAME = "seatrial-echo-sync-t5k2m9x7qd"
 Route = Callable[[Spoken, dict[str, str]], tuple[int, Any]]
@@ -83,7 +83,11 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., tuple[Lifecycle, Trial]]]:
     """Begins a lifecycle against a gateway."""
     opened: list[Any] = []
 
-    def start(gateway: Gateway, **given: Any) -> tuple[Lifecycle, Trial]:
+    def start(gateway: Gateway, suspect: Unhealthy | None = None, **given: Any) -> tuple[Lifecycle, Trial]:
+        def known(answer: Any) -> None:
+            if suspect:
+                raise suspect
+
         environment = {
             "AUTH_TOKEN": "seatrial-tests",
             "MODEL_ENGINE_IMAGE_REPOSITORY": "registry.local/me",
@@ -93,7 +97,15 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., tuple[Lifecycle, Trial]]]:
         settings = Settings.load({"set": [f"{key}={value}" for key, value in chosen.items()]}, environment, tmp_path)
         trial = Trial(Run("t5k2m9x7qd", tmp_path / "run"), settings, Record(Run("t5k2m9x7qd", tmp_path / "run")))
         server = Scripted(gateway)
-        http = Http(server.url, record=trial.record, token=settings.token, timeout=5, source="test", seen_from="here")
+        http = Http(
+            server.url,
+            record=trial.record,
+            token=settings.token,
+            timeout=5,
+            source="test",
+            seen_from="here",
+            suspect=known,
+        )
         opened.extend((http, trial.record, server))
         return Lifecycle(Site(trial, ModelEngine(http, settings), patience=1), KINDS["sync"], NAME), trial
 
@@ -496,6 +508,37 @@ def test_an_async_task_that_nobody_answers_is_waited_for_once(begin) -> None:
             tasks.answered()
     assert caught.value.cause.evidence == ("task t1: after 0 s: status PENDING",)
     assert gateway.asked.count("POST /v1/async-tasks") == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "certain", "found"),
+    [
+        ("servicebus.closed/servicebus", True, "servicebus.idle/"),
+        ("model_engine.async-unanswered/x", True, "servicebus.idle/"),
+        ("redis.noauth/cache:6379", False, "servicebus.idle/"),  # a gateway that hangs, for whatever reason
+        ("redis.refused/cache:6379", True, "redis.refused/"),
+        ("servicebus.auth/servicebus", True, "servicebus.auth/"),
+        ("gateway/no-pods", True, "gateway/no-pods"),
+    ],
+)
+def test_what_broke_while_connections_idled_is_no_matter_of_idleness(
+    begin, key: str, certain: bool, found: str
+) -> None:
+    gateway, sent = Gateway(endpoint_type="async"), []
+
+    def send(spoken: Spoken, query: dict[str, str]) -> tuple[int, Any]:
+        sent.append(spoken.body)
+        return 200 if len(sent) <= BEFORE else 500, {"task_id": "t1"}
+
+    gateway.replaced |= {
+        "POST /v1/async-tasks": send,
+        "GET /v1/async-tasks/t1": lambda *_: (200, {"task_id": "t1", "status": "SUCCESS", "status_code": 200}),
+    }
+    lifecycle, _ = begin(gateway, suspect=Unhealthy(Cause(key, "that broke", certain=certain)), broker_idle=1)
+    with pytest.raises(Unhealthy) as caught:
+        AsyncTasks(lifecycle.sight).survive_idle()
+    assert caught.value.cause.key.startswith(found)
+    assert "that broke" in (caught.value.cause.line, *caught.value.cause.evidence)
 
 
 @pytest.mark.parametrize(
