@@ -188,12 +188,21 @@ def test_the_builders_log_tells_its_broker() -> None:
 
 
 @pytest.mark.parametrize(
-    "template",
-    ["    - --broker-type\n    - servicebus\n", '- "--broker-type"\n- "servicebus"\n', "--broker-type=servicebus"],
+    ("options", "broker"),
+    [
+        ("    - --broker-type\n    - servicebus\n", "servicebus"),
+        ('- "--broker-type"\n- "servicebus"\n- --sqs-url\n- u', "servicebus"),
+        ("--broker-type=servicebus", "servicebus"),
+        ("- --sqs-url\n- u\n", "sqs"),
+        ("- --queue\n- q\n", "redis"),
+    ],
 )
-def test_the_forwarders_command_line_tells_theirs(template: str) -> None:
-    assert agreement.forwarder_type(template) == "servicebus"
-    assert agreement.forwarder_type("- --queue\n- q\n") == ""
+def test_the_forwarders_command_line_tells_theirs(options: str, broker: str) -> None:
+    assert (
+        agreement.forwarder_type(f"- -m\n- model_engine_server.inference.forwarding.celery_forwarder\n{options}")
+        == broker
+    )
+    assert agreement.forwarder_type(options) == "", "it is another program's"
 
 
 # -- regions --------------------------------------------------------------------------------------------------------

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from seatrial.kube import Kube, NotFound
+from seatrial.kube import Kube
 from seatrial.model_engine import places
 from seatrial.model_engine.configuration import REDIS, SERVICE_BUS, SQS, Configuration, look
 from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.health import builder, words
-from seatrial.resources import CONFIG_MAPS
 from seatrial.verdict import Blocked, Cause, NotJudged, Reason, Unhealthy
 
 TRANSPORTS = {"sqs": SQS, "redis": REDIS, "rediss": REDIS, "azureservicebus": SERVICE_BUS}
@@ -21,6 +19,7 @@ BROKER_NAMES = re.compile(r"(sqs|servicebus|redis)-\S*message-broker")
 ELASTICACHE = "elasticache"
 """A word for Redis that the product's own pages have, and its forwarders do not know."""
 TEMPLATE = "deployment-runnable-image-async-cpu.yaml"
+_RUNS, _URL = "celery_forwarder", "--sqs-url"
 _TYPE = re.compile(r"--broker-type[\"']?[\s=-]+[\"']?(\w+)")
 _CONNECTED = re.compile(r"(?:transport:\s+|Connected to )(\w+)://")
 HELM, FORWARDER, AUTOSCALER, BUILDER, GATEWAY = (
@@ -40,8 +39,6 @@ def require(kube: Kube, release: Release, configuration: Configuration) -> str:
     if cause := builder.trouble(kube, release):
         raise Blocked(cause)
     said = sources(kube, release, configuration)
-    if FORWARDER not in said:
-        raise NotJudged(Reason.TOOL, f"nothing tells the broker of {FORWARDER}: {TEMPLATE} was not found")
     if wrong := disagreement(said):
         raise Unhealthy(_cause(kube, release, wrong, said))
     silent = "" if BUILDER in said else "; which one the builder has reached, its log says no more"
@@ -66,7 +63,7 @@ def disagreement(said: Mapping[str, str]) -> str:
 
 
 def sources(kube: Kube, release: Release, configuration: Configuration) -> dict[str, str]:
-    """The broker by each that says one."""
+    """The broker by each that says one; `NotJudged` where the forwarders' template is not there."""
     found = {
         HELM: str(look(release.helm.values, "celeryBrokerType") or ""),
         GATEWAY: configuration.broker,
@@ -78,9 +75,14 @@ def sources(kube: Kube, release: Release, configuration: Configuration) -> dict[
 
 
 def forwarder_type(template: str) -> str:
-    """The broker type on the command line of the template's forwarder; empty if there is none."""
+    """The broker of the template's forwarder, which goes by its queue's URL where no type is on its command line.
+
+    Empty if the template runs none.
+    """
+    if _RUNS not in template:
+        return ""
     found = _TYPE.search(template)
-    return found[1] if found else ""
+    return found[1] if found else SQS if _URL in template else REDIS
 
 
 def transport(log: str) -> str:
@@ -90,16 +92,15 @@ def transport(log: str) -> str:
 
 
 def _forwarder(kube: Kube, release: Release) -> str:
-    component = "builder" if "builder" in release.components else "gateway"
-    for volume in places.of_component(release, component).volumes:
-        if name := (volume.get("configMap") or {}).get("name"):
-            try:
-                data: Mapping[str, Any] = kube.get(CONFIG_MAPS, name, release.namespace).get("data") or {}
-            except NotFound:
-                continue
-            if TEMPLATE in data:
-                return forwarder_type(str(data[TEMPLATE]))
-    return ""
+    found = places.template_text(kube, release, TEMPLATE)
+    if found is None:
+        raise NotJudged(
+            Reason.TOOL, f"nothing tells the broker of {FORWARDER}: no ConfigMap that the builder mounts has {TEMPLATE}"
+        )
+    text, where = found
+    if not (broker := forwarder_type(text)):
+        raise NotJudged(Reason.TOOL, f"nothing tells the broker of {FORWARDER}: {where} runs no {_RUNS}")
+    return broker
 
 
 def _autoscaler(release: Release) -> str:

@@ -100,8 +100,21 @@ def secret_keys(place: Place) -> dict[str, tuple[str, str]]:
 
 
 def service_template(kube: Kube, release: Release, key: str = TEMPLATE) -> Object | None:
-    """The pod template of endpoints, on CPUs where no other `key` is asked for, from the ConfigMap that the builder
-    mounts; None if there is none."""
+    """The pod template of endpoints, on CPUs where no other `key` is asked for; None if there is none."""
+    found = template_text(kube, release, key)
+    if found is None:
+        return None
+    text, where = found
+    try:
+        template: Object = yaml.safe_load(_filled(text, git_tag(release)))["spec"]["template"]
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise AssertionError(f"{where} is no Deployment: {' '.join(str(error).split())[:200]}") from None
+    return template
+
+
+def template_text(kube: Kube, release: Release, key: str) -> tuple[str, str] | None:
+    """What stands under `key` in the ConfigMap that the builder mounts, and where that is, as messages name it; None if
+    there is none."""
     component = "builder" if "builder" in release.components else "gateway"
     place = of_component(release, component)
     for name in [one["configMap"]["name"] for one in place.volumes if "configMap" in one]:
@@ -110,12 +123,7 @@ def service_template(kube: Kube, release: Release, key: str = TEMPLATE) -> Objec
         except NotFound:
             continue
         if text:
-            try:
-                template: Object = yaml.safe_load(_filled(text, git_tag(release)))["spec"]["template"]
-            except (yaml.YAMLError, KeyError, TypeError) as error:
-                where = f"{key} in ConfigMap {release.namespace}/{name}"
-                raise AssertionError(f"{where} is no Deployment: {' '.join(str(error).split())[:200]}") from None
-            return template
+            return str(text), f"{key} in ConfigMap {release.namespace}/{name}"
     return None
 
 
