@@ -20,7 +20,7 @@ Overlays = Mapping[str, Mapping[str, Any]]
 """A merge patch for each payload path, from the setting of that name."""
 MARKS = ("name", "namespace", "seatrial_run", "seatrial_expires")
 MANAGED_BY = "app.kubernetes.io/managed-by"
-_SHARED = re.compile(r"^from common import .*$", re.MULTILINE)
+_SHARED = re.compile(r"^(from common import .*|\. common\.sh)$", re.MULTILINE)
 NONE: Overlays = MappingProxyType({})
 
 
@@ -35,9 +35,12 @@ def payload(path: str, overlays: Overlays = NONE, /, **values: str) -> Any:
 
 def program(name: str) -> str:
     """The text of the program ``payloads/probe/<name>.py``, for ``python -c``: what programs share stands in it."""
-    folder = ROOT / "probe"
-    shared = (folder / "common.py").read_text(encoding="utf-8")
-    return _SHARED.sub(lambda _: shared, (folder / f"{name}.py").read_text(encoding="utf-8"))
+    return _whole(ROOT / "probe" / f"{name}.py")
+
+
+def shell_program(tool: str) -> str:
+    """The same of ``payloads/gpu/<tool>.sh``, for ``sh -c``; its ``${nonce}`` is yet to be filled in."""
+    return _whole(ROOT / "gpu" / f"{tool}.sh")
 
 
 def overlaid(path: str, made: Any, overlays: Overlays) -> Any:
@@ -62,6 +65,11 @@ def overlays(value: Any, _base: Path) -> dict[str, dict[str, Any]]:
             raise Malformed(f"holds {in_yaml(patch)} for {path}, not a mapping", do)
         _refuse_ours(path, patch)
     return found
+
+
+def _whole(path: Path) -> str:
+    shared = path.with_stem("common").read_text(encoding="utf-8").rstrip()
+    return _SHARED.sub(lambda _: shared, path.read_text(encoding="utf-8"))
 
 
 def _refuse_ours(path: str, patch: Mapping[str, Any]) -> None:

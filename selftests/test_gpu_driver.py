@@ -12,7 +12,7 @@ import pytest
 from seatrial.gpu.asked import Asked, partitioned
 from seatrial.gpu.driver import PARSERS, Broken, Device, Driver, failed, parts, read
 from seatrial.gpu.vendors import TABLE
-from seatrial.payloads import ROOT
+from seatrial.payloads import ROOT, shell_program
 
 QUERY = "0, NVIDIA A10, GPU-f15ae561, 570.133.20, 23028, 0, [N/A]"
 BANNER = "| NVIDIA-SMI 570.133.20    Driver Version: 570.133.20    CUDA Version: 12.8     |"
@@ -148,13 +148,13 @@ def test_parts_are_told_apart_by_the_nonce() -> None:
 
 def test_every_vendor_has_a_program_and_a_parser() -> None:
     assert {row.tool for row in TABLE} == set(PARSERS)
-    assert {path.stem for path in (ROOT / "gpu").glob("*.sh")} == set(PARSERS)
+    assert {path.stem for path in (ROOT / "gpu").glob("*.sh")} == {"common", *PARSERS}
 
 
 @pytest.mark.parametrize("tool", sorted(PARSERS))
 def test_the_programs_run_in_any_shell(tool: str, tmp_path: Path) -> None:
     """Here nothing of a vendor is there: the tool is missing, and that is what is understood."""
-    program = (ROOT / "gpu" / f"{tool}.sh").read_text().replace("${nonce}", "n1")
+    program = shell_program(tool).replace("${nonce}", "n1")
     for name in ("sh", "cat", "timeout"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     done = subprocess.run(

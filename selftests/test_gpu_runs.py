@@ -60,7 +60,10 @@ def test_every_node_is_asked_with_an_image_of_ones_own(nvidia: Sandbox, tmp_path
         )
     assert every.code == 0, every.out
     assert every.verdicts == dict.fromkeys(NODES, "pass")
-    assert [name in every.out for name in ("gpu-1: 1 x NVIDIA A10, driver", "gpu-2: 1 x NVIDIA A10, driver")]
+    assert [
+        name in every.out
+        for name in ("gpu-1: 1 x NVIDIA A10 (23028 MiB), driver", "gpu-2: 1 x NVIDIA A10 (23028 MiB), driver")
+    ]
     assert not [one for one in every.events if one["kind"] == "kube" and one["status"] == 403]
     assert wrong.verdicts == {DRIVER: "error (tool)"}, wrong.out
     assert "the image registry.local/no:1 cannot be pulled; it is the one that asks the driver" in wrong.out
@@ -85,7 +88,7 @@ def test_a_pool_that_scales_from_zero(nvidia: Sandbox, tmp_path: Path) -> None:
     assert nobody.verdicts == {**rest, DRIVER: "fail"}, nobody.out
     assert "no node shows any sign of a GPU of NVIDIA" in nobody.out
     assert scaled.verdicts == {**rest, DRIVER: "pass"}, scaled.out
-    assert "1 x NVIDIA A10, driver 570.133.20, CUDA 12.8" in scaled.out
+    assert "1 x NVIDIA A10 (23028 MiB), driver 570.133.20, CUDA 12.8" in scaled.out
     assert nvidia.ours(scaled.run["run"]) == []
 
 

@@ -12,7 +12,7 @@ from seatrial.gpu.driver import Broken, Driver
 from seatrial.gpu.health import Sight
 from seatrial.gpu.node import OFFERS, ROOM, TAKES, Code, NodeVerdict, Want, judge
 from seatrial.kube import Kube, Object
-from seatrial.payloads import ROOT
+from seatrial.payloads import shell_program
 from seatrial.probe import Place, Probe, Prober
 from seatrial.trial import Trial
 from seatrial.verdict import Blocked, Cause, NotJudged, Reason, Unhealthy
@@ -144,12 +144,11 @@ class DriverCheck:
             node_selector=selector,
             tolerations=tolerations,
         )
-        program = (ROOT / "gpu" / f"{want.vendor.tool}.sh").read_text(encoding="utf-8")
         probe = Prober(self.trial, self.kube).start(
             f"gpu-{len(self.asked)}",
             place,
             image=self.image,
-            command=("sh", "-c", program),
+            command=("sh", "-c", shell_program(want.vendor.tool)),
             limits={want.vendor.resource: str(COUNT)},
             timeout=timeout,
         )
