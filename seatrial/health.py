@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from seatrial import config_maps
 from seatrial.gpu import health as gpus
 from seatrial.gpu.vendors import TABLE, Vendors
 from seatrial.kube import Kube, NotFound, Object
@@ -23,6 +26,9 @@ _GONE_FOR_GOOD = (
     "manifest unknown",
     "invalid reference",
 )
+_OF_PLACE = ("untolerated taint", "node affinity/selector")
+"""What the scheduler says of nodes that fit no pod with the same tolerations and selectors, whatever it is."""
+_VOLUME = re.compile(r'for volume "([^"]+)"')
 _CALLED = {DEPLOYMENTS: "Deployment", STATEFUL_SETS: "StatefulSet"}
 _STARTING = ("ContainerCreating", "PodInitializing")
 _UNMOUNTED = ("FailedMount", "FailedAttachVolume")
@@ -257,6 +263,7 @@ def _unscheduled(kube: Kube, pod: Object, vendors: Vendors) -> Cause | None:
         f"no node can take the pod of {pod_family(pod)}: {reasons['FailedScheduling']}",
         evidence=(f"pod {namespace}/{name} is Pending", *said),
         settle=settle,
+        alike=_alike(pod, reasons["FailedScheduling"]),
         do="add nodes that fit, free some, or correct the node selector, tolerations and requests",
         look=f"{kube.kubectl} -n {namespace} describe pod {name}",
     )
@@ -265,6 +272,17 @@ def _unscheduled(kube: Kube, pod: Object, vendors: Vendors) -> Cause | None:
         return cause
     ends = told.settle if settle is None else settle
     return replace(told, evidence=(f"pod {namespace}/{name} is Pending", *told.evidence, *said), settle=ends)
+
+
+def _alike(pod: Object, said: str) -> str:
+    """What the pod shares with all that are unscheduled for the same reason; "" where nodes are full, or another pod
+    may fit for another reason."""
+    why = said.partition(": ")[2].partition(". ")[0].split(", ")
+    if not all(any(one in part for one in _OF_PLACE) for part in why):
+        return ""
+    spec = pod["spec"]
+    selects = [spec.get("nodeSelector"), (spec.get("affinity") or {}).get("nodeAffinity")]
+    return json.dumps([why, selects, spec.get("tolerations")], sort_keys=True)
 
 
 def _unmounted(kube: Kube, pod: Object) -> Cause | None:
@@ -276,6 +294,8 @@ def _unmounted(kube: Kube, pod: Object) -> Cause | None:
         return None
     said = newest.get("message", "")
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    if cause := _config_map(kube, pod, said):
+        return replace(cause, evidence=(*cause.evidence, f"pod {namespace}/{name} is Pending: {said}"))
     return Cause(
         f"pod.mount/{namespace}/{pod_family(pod)}",
         f"a volume of {pod_family(pod)} cannot be mounted: {said}",
@@ -284,6 +304,21 @@ def _unmounted(kube: Kube, pod: Object) -> Cause | None:
         do="make the ConfigMap, Secret or volume what the pod wants of it, or correct the name",
         look=f"{kube.kubectl} -n {namespace} describe pod {name}",
     )
+
+
+def _config_map(kube: Kube, pod: Object, said: str) -> Cause | None:
+    """What is wrong with the ConfigMap behind the volume that cannot be mounted, where it is one."""
+    volume = _VOLUME.search(said)
+    for one in pod["spec"].get("volumes") or []:
+        source = one.get("configMap") or {}
+        if volume and one["name"] == volume[1] and source and not source.get("optional"):
+            namespace, wanted = pod["metadata"]["namespace"], [item["key"] for item in source.get("items") or []]
+            try:
+                found = config_maps.data(kube, namespace, source["name"])
+            except Refused:
+                return None
+            return config_maps.trouble(kube, namespace, source["name"], found, wanted)
+    return None
 
 
 def pod_family(pod: Object) -> str:

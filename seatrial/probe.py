@@ -19,6 +19,7 @@ from typing import Any
 
 from seatrial import ours, payloads
 from seatrial.adoption import refuse_adopted
+from seatrial.config_maps import KEY
 from seatrial.health import pod_trouble
 from seatrial.kube import ApiError, Forbidden, Kube, NotFound, Object
 from seatrial.payloads import overlaid, payload
@@ -323,7 +324,7 @@ class Probe:
         cause = found.cause if isinstance(found, Unhealthy) else cause
         if missing := _NO_SECRET.search(cause.line):
             return Blocked(missing_secret(self._kube.kubectl, self.place.namespace, missing[1]))
-        if cause.key.startswith(("pod.image-pull/", "pod.container-config/", "pod.mount/", NO_NODE)):
+        if cause.key.startswith(("pod.image-pull/", "pod.container-config/", "pod.mount/", KEY, NO_NODE)):
             return Blocked(cause)
         said = f"; {cause.evidence[-1]}" if cause.key.startswith("timeout/") and cause.evidence else ""
         return NotJudged(Reason.TOOL, f"our probe did not run: {cause.line}{said}", do=cause.do or _OVERLAY)
@@ -345,6 +346,7 @@ class Probe:
                 cause,
                 key=f"{NO_NODE}{namespace}/{self.place.service_account}",
                 line=f"no node can take a pod with the node selector and tolerations of those in {namespace}: {why}",
+                look=f"{self._kube.kubectl} describe nodes",
             )
         )
 

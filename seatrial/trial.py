@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pytest
@@ -49,6 +49,8 @@ class Trial:
     """Put it around a create and its answer: an interrupt waits a moment for the end of both."""
     headline: str = ""
     """What stands before all else at the head of the run; what finds the target out sets it."""
+    known: set[str] = field(default_factory=set)
+    """Trouble that need not hold again, see `seatrial.wait`."""
 
     @cached_property
     def journal(self) -> Journal:
@@ -63,7 +65,7 @@ class Trial:
     @property
     def wait(self) -> Wait:
         """The one loop, with this run's factor."""
-        return Wait(self.settings.timeout_factor, self.settings.settle, self.watcher or Unwatched())
+        return Wait(self.settings.timeout_factor, self.settings.settle, self.watcher or Unwatched(), self.known)
 
     @property
     def expires(self) -> float:

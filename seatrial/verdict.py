@@ -52,7 +52,8 @@ class Cause:
     `key` names the kind of trouble and its object (``pod.image-pull/models/x``): the same cause met twice is printed
     once. `line` says it in one sentence, `evidence` quotes what was seen, `certain` is False where the evidence only
     suggests it. `settle`: seconds it must hold before a wait ends by it: None for the setting of that name, 0 where
-    nothing can mend it any more, ``math.inf`` where it only explains and never ends a wait.
+    nothing can mend it any more, ``math.inf`` where it only explains and never ends a wait. `alike`: what it shares
+    with the same trouble of other objects: once a wait of the run has ended by one of them, it need not hold again.
     `do` and `look` are for the operator: what to do, and one command to copy.
     """
 
@@ -61,6 +62,7 @@ class Cause:
     evidence: tuple[str, ...] = ()
     certain: bool = True
     settle: float | None = None
+    alike: str = ""
     do: str = ""
     look: str = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,6 +66,8 @@ class Wait:
     factor: float = 1.0
     settle: float = 15.0
     watcher: Watcher = field(default_factory=Unwatched)
+    known: set[str] = field(default_factory=set)
+    """What the causes that have ended a wait of this run share with others, see `Cause.alike`."""
 
     def until(
         self, probe: Callable[[], T], timeout: float, *, what: str, since: float | None = None, fixed: bool = False
@@ -99,6 +102,7 @@ class Wait:
                 reason = _first_line(refused)
                 self.watcher.waiting(what, now - began, reason, changed=story.add(now - began, reason))
                 if cause and cause.certain and time.monotonic() - held >= self._settle(cause):
+                    self.known.add(cause.alike)
                     raise Unhealthy(cause) from refused
                 left = began + longest - time.monotonic()
                 if left <= 0:
@@ -118,6 +122,8 @@ class Wait:
         self.until(over, seconds + LONGEST / self.factor, what=what)
 
     def _settle(self, cause: Cause) -> float:
+        if cause.alike and cause.alike in self.known and cause.settle != math.inf:
+            return 0.0
         return self.factor * (self.settle if cause.settle is None else cause.settle)
 
 

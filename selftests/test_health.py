@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from kube_objects import deployment, pod
 from seatrial import health
 from seatrial.kube import Kube
 from seatrial.record import Record
-from seatrial.resources import DEPLOYMENTS, EVENTS, NAMESPACES, NODES, PODS
+from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, EVENTS, NAMESPACES, NODES, PODS
 from seatrial.run import Run
 from seatrial.verdict import Cause
 
@@ -40,12 +40,13 @@ def trouble(
     *told: tuple[str, str, int],
     node: str = "n1",
     limits: dict[str, str] | None = None,
+    spec: Mapping[str, Any] | None = None,
     **status: Any,
 ) -> Cause | None:
     """The trouble of a pod with these limits, this container status and these events: reason, message, count."""
-    spec: dict[str, Any] = {"nodeName": node} if node else {"schedulerName": "nobody"}
-    spec |= {"resources": {"limits": limits}} if limits else {}
-    made = kube.create(PODS, pod(name, labels={"app": "echo"}, **spec), "models")
+    fields = {**(spec or {}), **({"nodeName": node} if node else {"schedulerName": "nobody"})}
+    fields |= {"resources": {"limits": limits}} if limits else {}
+    made = kube.create(PODS, pod(name, labels={"app": "echo"}, **fields), "models")
     container = {"name": "main", "image": "app:1", "ready": False, "restartCount": 0, **status}
     patch = {"status": {"phase": "Pending", "containerStatuses": [container] if node else []}}
     kube.patch(PODS, name, "models", patch, subresource="status")
@@ -123,6 +124,29 @@ def test_a_volume_that_cannot_be_mounted(kube: Kube, name: str, message: str, se
     assert (cause.line, cause.settle) == (f"a volume of echo cannot be mounted: {message}", settle)
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "key", "line"),
+    [
+        ("none", None, "config.missing", "does not exist"),
+        ("empty", {}, "config.empty", "is empty"),
+        ("other", {"a": "b"}, "config.incomplete", "has no settings"),
+    ],
+)
+def test_a_volume_of_a_config_map_is_the_config_maps_trouble(
+    kube: Kube, name: str, data: dict[str, str] | None, key: str, line: str
+) -> None:
+    """It is the same for all pods that mount it, and for who reads it."""
+    if data is not None:
+        kube.create(CONFIG_MAPS, {"metadata": {"name": name}, "data": data}, "models")
+    volume = {"name": "config", "configMap": {"name": name, "items": [{"key": "settings", "path": "x"}]}}
+    told = ("FailedMount", UNMOUNTED, 3)
+    cause = trouble(kube, f"mounts-{name}", told, spec={"volumes": [volume]}, **waiting("ContainerCreating"))
+    assert cause
+    assert (cause.key, cause.alike) == (f"{key}/models/{name}", f"{key}/models/{name}")
+    assert cause.line == f"the ConfigMap models/{name} {line}"
+    assert cause.evidence[-1] == f"pod models/mounts-{name} is Pending: {UNMOUNTED}"
+
+
 def test_a_volume_that_was_mounted_in_the_end_is_no_trouble(kube: Kube) -> None:
     then = ("FailedMount", UNMOUNTED, 1), ("Pulling", 'Pulling image "app:1"', 1)
     assert trouble(kube, "mounted", *then, **waiting("ContainerCreating")) is None
@@ -152,6 +176,29 @@ def test_a_pod_that_no_node_takes(kube: Kube, name: str, more: tuple[Any, ...], 
     assert cause
     assert cause.line == f"no node can take the pod of echo: {FAILED[1]}"
     assert cause.settle == settle
+
+
+TAINTED = (
+    "0/3 nodes are available: 2 node(s) had untolerated taint(s), 1 node(s) didn't match Pod's node affinity/selector."
+)
+TOLERATES = [{"key": "pool", "operator": "Exists"}]
+
+
+def test_what_pods_share_that_no_node_takes(kube: Kube) -> None:
+    """Told of one, it is known of all with the same tolerations and selectors, and of no other; never of full nodes."""
+
+    def alike(name: str, said: str = TAINTED, **spec: Any) -> str:
+        cause = trouble(kube, f"alike-{name}", ("FailedScheduling", said, 1), node="", spec=spec)
+        assert cause
+        return cause.alike
+
+    first = alike("first")
+    assert first
+    assert alike("second", affinity={"podAntiAffinity": {}}) == first
+    assert len({first, alike("tolerates", tolerations=TOLERATES), alike("selects", nodeSelector={"pool": "x"})}) == 3
+    assert alike("fewer", TAINTED.replace("2 node(s)", "1 node(s)")) != first
+    assert alike("full", FAILED[1]) == ""
+    assert alike("partly", TAINTED.replace("available: ", "available: 1 Too many pods, ")) == ""
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,12 +33,13 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
 @pytest.fixture
 def start(logged: Logged, tmp_path: Path) -> Iterator[Start]:
     """Starts a probe called so, with these overlays of the user's."""
-    run = Run("t5k2m9x7qd", tmp_path / "run")
+    run, known = Run("t5k2m9x7qd", tmp_path / "run"), set[str]()
     record = Record(run)
 
-    def started(what: str, overlays: str = "{}") -> Probe:
-        settings = Settings.load({"set": ["timeout_factor=0.02", f"overlays={overlays}"]}, {}, tmp_path)
-        return Prober(Trial(run, settings, record), logged.kube).start(what, PLACE, command=("true",))
+    def started(what: str, overlays: str = "{}", settle: float = 15) -> Probe:
+        given = ["timeout_factor=0.02", f"overlays={overlays}", f"settle={settle}"]
+        settings = Settings.load({"set": given}, {}, tmp_path)
+        return Prober(Trial(run, settings, record, known=known), logged.kube).start(what, PLACE, command=("true",))
 
     yield started
     record.close()
@@ -62,6 +64,16 @@ def test_where_no_node_fits_the_product_the_deployment_fails(start: Start) -> No
         start("queue").lines()
     assert blocked.value.cause.key == failed.value.cause.key
     assert blocked.value.cause.line == failed.value.cause.line
+
+
+@pytest.mark.usefixtures("tainted")
+def test_what_one_probe_has_found_out_the_next_is_told_at_once(start: Start) -> None:
+    with pytest.raises(Blocked):
+        start("redis-cache").result()
+    began = time.monotonic()
+    with pytest.raises(Blocked, match="no node can take a pod"):
+        start("database", settle=3000).result()
+    assert time.monotonic() - began < 30  # of 60
 
 
 def test_where_all_is_taken_nobody_can_say(start: Start, logged: Logged) -> None:

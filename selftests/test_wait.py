@@ -100,6 +100,23 @@ def test_a_cause_that_only_explains_is_told_at_the_deadline() -> None:
         Wait().until(unhealthy(Cause("x", "429", settle=math.inf)), 0.5, what="it")
 
 
+def test_what_has_ended_a_wait_of_the_run_need_not_hold_again() -> None:
+    """Only where it is the same, and never where it may mend itself."""
+    known: set[str] = set()
+
+    def seconds(cause: Cause, settle: float, timeout: float = 60) -> float:
+        began = time.monotonic()
+        with pytest.raises(Unhealthy):
+            Wait(settle=settle, known=known).until(unhealthy(cause), timeout, what="it")
+        return time.monotonic() - began
+
+    assert seconds(Cause("a", "no node", alike="taint"), 0.5) >= 0.5
+    assert seconds(Cause("b", "no node", alike="taint"), 30) < 5
+    assert seconds(Cause("b", "no node", alike="taint", settle=math.inf), 30, 0.5) >= 0.5
+    for other in ("selector", ""):
+        assert seconds(Cause("c", "no node", alike=other), 0.5) >= 0.5
+
+
 def test_trouble_that_passes_does_not_end_it() -> None:
     blip = Unhealthy(Cause("blip", "a blip", settle=5))
     looks: list[Exception | None] = [blip, AssertionError("not yet"), blip, AssertionError("not yet"), None]

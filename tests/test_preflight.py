@@ -33,6 +33,7 @@ def test_target_is_as_declared(ground: Ground) -> None:
     if not (scope.clouds or gpus or expect.products):
         raise NotApplicable("expect names no cloud, product or GPUs, and -m no cloud")
     for cloud in scope.clouds:
+        ground.configuration.require()
         scope.require_cloud(cloud, ground.configuration.cloud, ground.configuration.source)
     assert not expect.products or ground.release, f"declared {', '.join(expect.products)}, and there is no release"
     assert not gpus or ground.gpus(gpus.vendor) >= gpus.at_least, f"declared {gpus}, found {ground.gpus(gpus.vendor)}"

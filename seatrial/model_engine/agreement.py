@@ -34,8 +34,7 @@ HELM, FORWARDER, AUTOSCALER, BUILDER, GATEWAY = (
 def require(kube: Kube, release: Release, configuration: Configuration) -> str:
     """The one broker that all go by, with who says so, as a line. `Unhealthy` where they do not agree, `Blocked` while
     the builder has not reached any."""
-    if configuration.refused is not None:
-        raise configuration.refused
+    configuration.require()
     if cause := builder.trouble(kube, release):
         raise Blocked(cause)
     said = sources(kube, release, configuration)

@@ -67,6 +67,7 @@ def require(ground: Ground) -> list[str]:
     `Unhealthy` where one does not come by the role that it names; `NotApplicable` where there is nothing to come by, or
     where of no account anything was seen but its annotation.
     """
+    ground.configuration.require()
     cloud = ground.configuration.cloud
     ground.trial.scope.require_clouds(cloud, ground.configuration.source)
     if cloud not in ROLES or ground.kube is None:

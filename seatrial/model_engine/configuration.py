@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from seatrial.kube import Kube, NotFound, Object
+from seatrial import config_maps
+from seatrial.kube import Kube, Object
 from seatrial.mask import hide
-from seatrial.resources import CONFIG_MAPS
-from seatrial.verdict import Refused
+from seatrial.verdict import Blocked, Refused
 
 LAUNCH, INFRA = "launch_service_config", "infra_service_config"
 """Keys of the release's ConfigMap."""
@@ -70,7 +70,7 @@ class Configuration:
     """`launch` and `infra` as the product reads them; `source` names the object or the files they are from.
 
     `config_map` is the release's (its name; "" before an install), `values` the chart's values where they are known.
-    `refused`: why we could not look.
+    `refused`: why nobody knows: we may not look, or the ConfigMap does not hold it.
     """
 
     launch: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -78,25 +78,25 @@ class Configuration:
     source: str = ""
     config_map: str = ""
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    refused: Refused | None = None
+    refused: Refused | Blocked | None = None
 
     @classmethod
     def of_release(cls, kube: Kube, gateway: Object, values: Mapping[str, Any] | None = None) -> Configuration:
-        """From the ConfigMap that the gateway's Deployment mounts; empty, with `refused`, where we may not read it.
+        """From the ConfigMap that the gateway's Deployment mounts. AssertionError for one that is no YAML.
 
-        AssertionError for one that is no YAML.
+        Empty, with `refused`, where we may not read it, or it lacks what the Deployment wants of it: what the product
+        takes for granted where nothing is said is not the release's.
         """
         namespace = gateway["metadata"]["namespace"]
-        volumes = gateway["spec"]["template"]["spec"].get("volumes") or []
-        for name in dict.fromkeys(one["configMap"]["name"] for one in volumes if "configMap" in one):
+        for name, wanted in _mounted(gateway).items():
             try:
-                data = kube.get(CONFIG_MAPS, name, namespace).get("data") or {}
-            except NotFound:
-                continue
+                data = config_maps.data(kube, namespace, name)
             except Refused as error:
                 return cls(values=values or {}, refused=error)
-            if LAUNCH in data or INFRA in data:
-                where = f"ConfigMap {namespace}/{name}"
+            where = f"ConfigMap {namespace}/{name}"
+            if wanted and (cause := config_maps.trouble(kube, namespace, name, data, wanted)):
+                return cls(values=values or {}, source=where, refused=Blocked(cause))
+            if data and (LAUNCH in data or INFRA in data):
                 launch, infra = (_mapping(data.get(key, ""), f"{key} in {where}") for key in (LAUNCH, INFRA))
                 return cls(launch, infra, where, name, values or {})
         return cls(values=values or {}, source=f"no service configuration in {namespace}")
@@ -107,6 +107,11 @@ class Configuration:
         config = look(values, "config.values") or {}
         launch, infra = config.get("launch") or {}, config.get("infra") or {}
         return cls(launch, infra, source, "", values)
+
+    def require(self) -> None:
+        """Raise `refused` where it is set: for what would go by a default otherwise."""
+        if self.refused is not None:
+            raise self.refused
 
     # -- what follows from it --------------------------------------------------------------------------------------
 
@@ -204,6 +209,16 @@ def look(values: Mapping[str, Any], path: str) -> Any:
         if not isinstance(found, Mapping):
             return None
         found = found.get(key)
+    return found
+
+
+def _mounted(gateway: Object) -> dict[str, list[str]]:
+    """The ConfigMaps that it mounts, and which of the service configuration's keys it wants of each."""
+    found: dict[str, list[str]] = {}
+    for volume in gateway["spec"]["template"]["spec"].get("volumes") or []:
+        if one := volume.get("configMap"):
+            keys = [item["key"] for item in one.get("items") or [] if not one.get("optional")]
+            found.setdefault(one["name"], []).extend(key for key in keys if key in (LAUNCH, INFRA))
     return found
 
 

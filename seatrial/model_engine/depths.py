@@ -93,7 +93,8 @@ class Queues:
             place = places.of_component(self.release, "gateway")
             longest = self.trial.settings.longest_check() / self.trial.settings.timeout_factor
             probe = Prober(self.trial, self.kube).start(self.called, place, program, (ask,), timeout=longest)
-            self._watches[queue] = Watch(self.trial, queue, probe, self.configuration.broker)
+            guessed = self.configuration.refused is not None
+            self._watches[queue] = Watch(self.trial, queue, probe, self.configuration.broker, guessed=guessed)
         return self._watches[queue]
 
     def close(self) -> None:
@@ -119,12 +120,13 @@ class Queues:
 
 @dataclass
 class Watch:
-    """One queue that a pod of ours looks at again and again."""
+    """One queue that a pod of ours looks at again and again. `guessed`: nobody knows whether the broker is that one."""
 
     trial: Trial
     queue: str
     probe: Probe
     broker: str
+    guessed: bool = False
 
     def depths(self) -> list[Depth]:
         """What was seen so far, oldest first; none while the pod starts. `NotJudged` where the broker refuses us."""
@@ -156,7 +158,7 @@ class Watch:
             self._waited(probe, self.trial.settings.image_pull_timeout + FORGOTTEN)
         except (Blocked, Unhealthy):
             if self.broker in QUEUE_SERVICES:
-                taken_over(self.trial, self.broker, self.queue)
+                taken_over(self.trial, "" if self.guessed else self.broker, self.queue)
             raise
         finally:
             self.probe.remove()
@@ -200,4 +202,5 @@ class Watch:
 
 def taken_over(trial: Trial, broker: str, queue: str) -> None:
     """The queue is of an endpoint of ours, and the product has forgotten it: from now on it is the journal's."""
-    trial.journal.intend(QUEUE, queue, by_pod=True, type=QUEUE_SERVICES[broker].deletes(queue))
+    command = QUEUE_SERVICES[broker].deletes(queue) if broker else ""
+    trial.journal.intend(QUEUE, queue, by_pod=True, type=command)

@@ -92,6 +92,7 @@ def vllm(ground: Ground) -> str:
     settings = ground.trial.settings
     repository = settings.vllm_repository or ground.configuration.vllm_repository
     if not repository:
+        ground.configuration.require()
         raise BadSettings("nothing says which the vLLM image is", do=how_to_give("vllm_repository"))
     tag = settings.vllm_tag
     if not settings.named("vllm_tag") or settings.source("vllm_tag").startswith("discovered"):

@@ -28,7 +28,7 @@ from seatrial.model_engine.health import (
 )
 from seatrial.probe import Prober
 from seatrial.trial import Trial
-from seatrial.verdict import Cause, NotApplicable, NotJudged, Reason, Unhealthy
+from seatrial.verdict import Blocked, Cause, NotApplicable, NotJudged, Reason, Unhealthy
 
 RUNNING = 120.0
 """Seconds that a rollout, or a controller, gets to come to its end."""
@@ -201,7 +201,8 @@ class Infra:
         if where == self.release.namespace:
             raise NotApplicable(f"endpoints run in the release's own namespace {where}: there is one configuration")
         if cause := config.differing(self.kube, self.release, where):
-            raise Unhealthy(cause)
+            of_its_own = f"/{self.release.namespace}/" in cause.key  # which is another check's
+            raise Blocked(cause) if of_its_own else Unhealthy(cause)
 
     def kubeconfig_is_valid(self) -> None:
         """The kubeconfig that the documented contract embeds has clusters and users."""
@@ -225,9 +226,8 @@ class Infra:
         """A pod of ours in the cacher's place reads its URL, logs in, and writes a key that ends by itself."""
         place = places.of_component(self.release, "cacher")
         found = Configuration.of_release(self.kube, self.release.components["gateway"])
+        found.require()
         cache = found.cache_redis
-        if found.refused is not None:
-            raise found.refused
         if cache is None or not cache.key:
             raise NotApplicable(f"{found.source} has no address of Redis that a probe could use as it is")
         reference = {"configMapKeyRef": {"name": found.config_map, "key": LAUNCH}}

@@ -74,6 +74,7 @@ class Published:
             self.close()
 
     def _probe(self, key: str) -> Probe:
+        self.configuration.require()
         redis = self.configuration.cache_redis
         if redis is None:
             raise NotJudged(

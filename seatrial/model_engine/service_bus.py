@@ -25,8 +25,7 @@ SDK = (7, 14, 3)
 
 def require_azure(ground: Ground) -> None:
     """Return where the release is on Azure; see `Scope.require_cloud`."""
-    if ground.configuration.refused is not None:
-        raise ground.configuration.refused
+    ground.configuration.require()
     ground.trial.scope.require_cloud("azure", ground.configuration.cloud, ground.configuration.source)
 
 

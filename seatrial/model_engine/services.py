@@ -124,7 +124,7 @@ def cause(service: str, code: str, at: str, evidence: tuple[str, ...] = (), look
 def cache(ground: Ground) -> Answer:
     """Redis that holds the cache: PING, and a write, since the product writes there."""
     settings, configuration = ground.trial.settings, ground.configuration
-    _refused(ground)
+    ground.configuration.require()
     found = configuration.cache_redis
     if found is None and settings.redis_host is None:
         if ground.kube is None and not configuration.source:
@@ -140,7 +140,7 @@ def cache(ground: Ground) -> Answer:
 def redis_broker(ground: Ground) -> Answer:
     """The Redis broker: PING, and a write in each database of the product's. `NotApplicable` where it is another."""
     settings = ground.trial.settings
-    _refused(ground)
+    ground.configuration.require()
     ground.trial.scope.require_clouds(ground.configuration.cloud, _source(ground))
     if ground.configuration.broker != REDIS and settings.broker_redis_host is None:
         raise NotApplicable(f"the broker is {ground.configuration.broker} ({_source(ground)})")
@@ -251,7 +251,7 @@ def queues(ground: Ground, prefix: str) -> list[str]:
 
 def _its_own(ground: Ground) -> QueueService:
     """`NotApplicable` where the broker is none."""
-    _refused(ground)
+    ground.configuration.require()
     if ground.configuration.broker not in QUEUE_SERVICES:
         raise NotApplicable(f"the broker is {ground.configuration.broker} ({_source(ground)})")
     return QUEUE_SERVICES[ground.configuration.broker]
@@ -261,7 +261,7 @@ def _queue_service(
     ground: Ground, asked: QueueService, do: str, more: Mapping[str, Any], journaled: str = ""
 ) -> Answer:
     configuration = ground.configuration
-    _refused(ground)
+    ground.configuration.require()
     ground.trial.scope.require_cloud(asked.cloud, configuration.cloud, _source(ground))
     if configuration.broker != asked.name:
         raise NotApplicable(f"the broker is {configuration.broker} ({_source(ground)})")
@@ -357,11 +357,6 @@ def _with(place: Place, *wanted: str) -> Place:
 def _write(ground: Ground, prefix: str) -> list[Any]:
     """A key of ours among the product's, for a moment: a replica, or a user who may only read, refuses it."""
     return ["SET", f"{prefix}{ground.trial.run.name('probe')}", "1", "PX", 1000]
-
-
-def _refused(ground: Ground) -> None:
-    if ground.configuration.refused is not None:
-        raise ground.configuration.refused
 
 
 def _source(ground: Ground) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from seatrial.kube import Kube, NotFound
+from seatrial.config_maps import cause, data, trouble
+from seatrial.kube import Kube
 from seatrial.model_engine.configuration import INFRA, LAUNCH
 from seatrial.model_engine.discovery import Release
-from seatrial.resources import CONFIG_MAPS
 from seatrial.verdict import Cause
 
 REQUIRED: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -45,30 +45,28 @@ def complete(kube: Kube, release: Release, name: str) -> Cause | None:
     """Why the ConfigMap `name` is not what a pod needs: missing, empty, no YAML, or without a key that is needed."""
     namespace = release.namespace
     found = data(kube, namespace, name)
-    if found is None:
-        return _cause(kube, "missing", namespace, name, "does not exist", "the pods that mount it cannot start")
-    if not any(str(value).strip() for value in found.values()):
-        return _cause(kube, "empty", namespace, name, "is empty", "what runs has read it before; new pods cannot start")
-    if any(key in found for key in REQUIRED) and (said := _incomplete(found)):
-        return _cause(kube, said[0], namespace, name, said[1])
-    needed = TEMPLATES if name.endswith("-service-template-config") else ()
-    missing = [key for key in needed if not str(found.get(key) or "").strip()]
-    return _cause(kube, "incomplete", namespace, name, f"has no {', '.join(missing)}") if missing else None
+    is_service_config = found is not None and any(key in found for key in REQUIRED)
+    needed = TEMPLATES if name.endswith("-service-template-config") else tuple(REQUIRED) if is_service_config else ()
+    if said := trouble(kube, namespace, name, found, needed):
+        return said
+    wrong = _wrong(found) if found and is_service_config else None
+    return cause(kube, wrong[0], namespace, name, wrong[1]) if wrong else None
 
 
 def differing(kube: Kube, release: Release, endpoint_namespace: str) -> Cause | None:
-    """Where the service configuration for endpoints' pods is not that of the control plane."""
+    """Where the service configuration for endpoints' pods is not that of the control plane, or that one has none."""
     name = release.config_map(LAUNCH) or f"{release.fullname}-service-config"
     own, copy = data(kube, release.namespace, name), data(kube, endpoint_namespace, name)
-    assert own is not None, f"ConfigMap {release.namespace}/{name} does not exist"
+    if own is None or not any(own.values()):
+        return trouble(kube, release.namespace, name, own, ())
     if copy is None:
-        return _cause(
+        return cause(
             kube, "missing", endpoint_namespace, name, "does not exist", "endpoints' pods mount it and cannot start"
         )
     keys = [line for key in sorted({*own, *copy}) for line in _differences(key, own.get(key), copy.get(key))]
     if not keys:
         return None
-    return _cause(
+    return cause(
         kube,
         "differs",
         endpoint_namespace,
@@ -76,14 +74,6 @@ def differing(kube: Kube, release: Release, endpoint_namespace: str) -> Cause | 
         f"is not the same as in namespace {release.namespace}: {', '.join(keys)}",
         "endpoints' pods go by this one, the control plane by the other",
     )
-
-
-def data(kube: Kube, namespace: str, name: str) -> Mapping[str, str] | None:
-    """What a ConfigMap holds; None where it does not exist."""
-    try:
-        return kube.get(CONFIG_MAPS, name, namespace).get("data") or {}
-    except NotFound:
-        return None
 
 
 def mapping(text: str) -> Mapping[str, Any] | str:
@@ -96,10 +86,8 @@ def mapping(text: str) -> Mapping[str, Any] | str:
     return found if isinstance(found, dict) else "is no mapping"
 
 
-def _incomplete(found: Mapping[str, str]) -> tuple[str, str] | None:
+def _wrong(found: Mapping[str, str]) -> tuple[str, str] | None:
     """What is wrong with the service configuration in `found`: a word and a sentence."""
-    if missing := [key for key in REQUIRED if key not in found]:
-        return "incomplete", f"has no {', '.join(missing)}"
     parsed = {key: mapping(found[key]) for key in REQUIRED}
     for key, one in parsed.items():
         if isinstance(one, str):
@@ -120,13 +108,3 @@ def _differences(key: str, own: str | None, copy: str | None) -> list[str]:
     if isinstance(one, str) or isinstance(other, str):
         return [key]
     return [f"{key}.{name}" for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
-
-
-def _cause(kube: Kube, what: str, namespace: str, name: str, said: str, *evidence: str) -> Cause:
-    return Cause(
-        f"config.{what}/{namespace}/{name}",
-        f"the ConfigMap {namespace}/{name} {said}",
-        evidence=evidence,
-        do="helm upgrade writes it again; what was edited by hand belongs into the helm values",
-        look=f"{kube.kubectl} -n {namespace} get configmap {name} -o yaml",
-    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from seatrial import config_maps
 from seatrial.kube import Kube
 from seatrial.model_engine.discovery import Release
-from seatrial.model_engine.health import config
 from seatrial.verdict import Cause
 
 NEEDED, VALUES = "vllm", "inferenceFramework"
@@ -17,7 +17,7 @@ def trouble(kube: Kube, release: Release) -> Cause | None:
     """Why an endpoint would get another version than the release says: the ConfigMap is an older one, or not there."""
     namespace, name = release.namespace, f"{release.fullname}-inference-framework-latest-config"
     look = f"{kube.kubectl} -n {namespace} get configmap {name} -o yaml"
-    found = config.data(kube, namespace, name)
+    found = config_maps.data(kube, namespace, name)
     if found is None or not found.get(NEEDED):
         said = "does not exist" if found is None else f"has no {NEEDED}"
         return Cause(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from seatrial import config_maps
 from seatrial.kube import Kube
 from seatrial.model_engine.discovery import Release
-from seatrial.model_engine.health import config
+from seatrial.model_engine.health.config import mapping
 from seatrial.verdict import Cause, NotApplicable
 
 KEY = "kubeconfig"
@@ -17,7 +18,7 @@ def trouble(kube: Kube, release: Release, *, expected: bool) -> Cause | None:
     """
     namespace, name = release.namespace, f"{release.fullname}-config"
     look = f"{kube.kubectl} -n {namespace} get configmap {name} -o yaml"
-    found = config.data(kube, namespace, name)
+    found = config_maps.data(kube, namespace, name)
     text = str((found or {}).get(KEY) or "")
     if not text.strip():
         if found is None and not expected:
@@ -26,7 +27,7 @@ def trouble(kube: Kube, release: Release, *, expected: bool) -> Cause | None:
             )
         line = f"the ConfigMap {namespace}/{name} {'does not exist' if found is None else f'holds no {KEY}'}"
         return Cause(f"config.kubeconfig/{namespace}/{name}", line, do="helm upgrade writes it again", look=look)
-    parsed = config.mapping(text)
+    parsed = mapping(text)
     if isinstance(parsed, str):
         line = f"the ConfigMap {namespace}/{name} holds a {KEY} that {parsed}"
     elif missing := [part for part in ("clusters", "users") if not parsed.get(part)]:
