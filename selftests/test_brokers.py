@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import recordings
@@ -15,8 +15,8 @@ from seatrial.model_engine import agreement, cloud_roles, regions, service_bus
 from seatrial.model_engine.agreement import AUTOSCALER, BUILDER, FORWARDER, GATEWAY, HELM
 from seatrial.model_engine.async_tasks import where
 from seatrial.model_engine.cloud_roles import How
-from seatrial.model_engine.configuration import Configuration
-from seatrial.model_engine.depths import Depth
+from seatrial.model_engine.configuration import REDIS, Configuration
+from seatrial.model_engine.depths import REDIS_DATABASES, Depth, Watch
 from seatrial.model_engine.ground import Ground
 from seatrial.model_engine.health import broker
 from seatrial.model_engine.queue_services import QUEUE_SERVICES
@@ -262,3 +262,19 @@ def test_what_is_taken_is_not_told_from_what_waits_where_the_broker_does_not() -
     assert where(one) == "in its queue are 1 waiting, or taken and not done"
     assert not one.empty
     assert Depth(True, 0, 0, together=True).empty
+
+
+@pytest.mark.parametrize(
+    ("replies", "seen"),
+    [
+        (["OK", 0, 0, "OK", 0, 0], Depth(True, 0, 0)),
+        (["OK", 2, 0, "OK", 0, 0], Depth(True, 2, 0, (0,))),
+        (["OK", 0, 0, "OK", 0, 1], Depth(True, 0, None)),  # somebody has taken something, of whichever queue
+        (["OK", 0, 0], Depth(True, 0, 0)),
+    ],
+)
+def test_redis_says_whether_anything_is_taken_at_all(replies: list[Any], seen: Depth) -> None:
+    probe: Any = SimpleNamespace(lines=lambda: [{"ok": True, "replies": replies}])
+    watch = Watch(cast(Trial, None), "q", probe, REDIS, REDIS_DATABASES[: len(replies) // 3])
+    assert watch.depths() == [seen]
+    assert watch.depths()[0].empty is ((seen.waiting, seen.taken) == (0, 0))

@@ -27,11 +27,15 @@ PUT, TAKEN = 0, 3
 """The databases of a Redis broker that the released gateway puts async tasks into, and that forwarders take them from:
 not the same, unless the image is patched."""
 REDIS_DATABASES = (PUT, TAKEN)
+UNACKED = "unacked"
+"""The hash in each database of a Redis broker that has what anybody took from any queue there and is not done with: the
+product's workers acknowledge late."""
 
 
 @dataclass(frozen=True)
 class Depth:
-    """What is in a queue: `waiting` for somebody to take it, and `taken` by somebody and not done; None: unknown.
+    """What is in a queue: `waiting` for somebody to take it, and `taken` by somebody and not done; None: unknown. Redis
+    tells no more than whether anything at all is taken.
 
     `databases`: in which of Redis something waits. `together`: the broker counts what is taken as waiting, too.
     """
@@ -93,8 +97,8 @@ class Queues:
             place = places.of_component(self.release, "gateway")
             longest = self.trial.settings.longest_check() / self.trial.settings.timeout_factor
             probe = Prober(self.trial, self.kube).start(self.called, place, program, (ask,), timeout=longest)
-            guessed = self.configuration.refused is not None
-            self._watches[queue] = Watch(self.trial, queue, probe, self.configuration.broker, guessed=guessed)
+            guessed, databases = self.configuration.refused is not None, self._databases(queue)
+            self._watches[queue] = Watch(self.trial, queue, probe, self.configuration.broker, databases, guessed)
         return self._watches[queue]
 
     def close(self) -> None:
@@ -112,20 +116,27 @@ class Queues:
             redis = self.configuration.broker_redis(places.plain_env(place))
             if redis is None:
                 raise NotJudged(Reason.SETTINGS, "nothing says where the Redis broker is", do="set redis_host")
-            commands = [one for db in REDIS_DATABASES for one in (["SELECT", db], ["LLEN", queue])]
+            counts = ["LLEN", queue], ["HLEN", UNACKED]
+            commands = [one for db in self._databases(queue) for one in (["SELECT", db], *counts)]
             token = {"token_env": "REDIS_AUTH_TOKEN"}
             return "redis_ask", {"url": redis.url, **token, "commands": commands, "every": EVERY}
         raise NotJudged(Reason.TOOL, f"no check of today looks into queues of {broker}")
 
+    def _databases(self, queue: str) -> tuple[int, ...]:
+        """Of a Redis broker, where `queue` may be."""
+        return (PUT,) if queue == self.builder_queue else REDIS_DATABASES
+
 
 @dataclass
 class Watch:
-    """One queue that a pod of ours looks at again and again. `guessed`: nobody knows whether the broker is that one."""
+    """One queue that a pod of ours looks at again and again. `databases`: where, if the broker is Redis. `guessed`: nobody
+    knows whether the broker is that one."""
 
     trial: Trial
     queue: str
     probe: Probe
     broker: str
+    databases: tuple[int, ...] = ()
     guessed: bool = False
 
     def depths(self) -> list[Depth]:
@@ -184,8 +195,9 @@ class Watch:
             )
         if self.broker in QUEUE_SERVICES:
             return Depth(line["exists"], line.get("waiting", 0), line.get("taken", 0), together="taken" not in line)
-        lengths = dict(zip(REDIS_DATABASES, line["replies"][1::2], strict=True))
-        return Depth(True, sum(lengths.values()), databases=tuple(db for db, length in lengths.items() if length))
+        lengths = dict(zip(self.databases, line["replies"][1::3], strict=True))
+        taken = None if any(line["replies"][2::3]) else 0  # who has taken it from which queue, it does not say
+        return Depth(True, sum(lengths.values()), taken, tuple(db for db, length in lengths.items() if length))
 
     def _left(self, depth: Depth) -> Cause:
         return Cause(
