@@ -16,7 +16,7 @@ from test_tasks import answered, recorded
 
 from seatrial.arrival import Piece
 from seatrial.http import Http, Streamed
-from seatrial.model_engine.completion import Asked, Flow, completion, counts, flow
+from seatrial.model_engine.completion import Asked, CameAtOnce, Flow, completion, counts, flow
 from seatrial.record import Record, events
 from seatrial.run import Run
 from seatrial.verdict import Unhealthy
@@ -117,6 +117,33 @@ def test_events_that_are_cut_anywhere_are_the_same(ask) -> None:
             flow(Streamed(answered(whole.decode(), kind=STREAM), tuple(pieces)), ASKED).content
             == "one two three four five"
         )
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "good"),
+    [
+        (4096, "word ", False),
+        (8192, "word ", False),
+        (10**6, "word ", False),
+        (1000, "word ", True),
+        (1, "word ", True),
+        (1, "long " * 800, True),
+    ],
+    ids=["page", "two-pages", "whole", "read-late", "token-by-token", "large-chunks"],
+)
+def test_a_long_answer_that_lay_in_a_buffer(page: int, words: str, good: bool) -> None:
+    """A proxy's buffer is let go of when it is full: each of its pages is a read."""
+    whole = [event(chunk(words)) for _ in range(50)] + [event(LAST)]
+    pieces, held = [], 0
+    for one in whole:
+        pieces.append(Piece(one, held / 1000, held // page))
+        held += len(one)
+    streamed = Streamed(answered(b"".join(whole).decode(), kind=STREAM), tuple(pieces))
+    if good:
+        assert flow(streamed, ASKED).reads > len(whole) / 10
+    else:
+        with pytest.raises(CameAtOnce, match="does not stream: its answer came in 50 chunks"):
+            flow(streamed, ASKED)
 
 
 def of(*chunks: Any) -> Callable[[Spoken], Iterator[bytes]]:

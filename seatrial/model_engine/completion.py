@@ -21,10 +21,13 @@ DONE = "[DONE]"
 """The event that ends an OpenAI stream; the released gateway swallows it."""
 COUNTED = (("one", "1"), ("two", "2"), ("three", "3"), ("four", "4"), ("five", "5"))
 """What the streamed answer should hold one after the other."""
+HELD = 2048
+"""Bytes that reads bring on average where text has lain in a buffer: proxies' hold 4096 and more, and let go of a part
+only at the end. Tokens that come as they are made bring some 300 each, on a machine that reads late a few at a time."""
 
 
 class CameAtOnce(Unhealthy):
-    """A stream is whole, and came in one read."""
+    """A stream is whole, and came in one read, or in reads as large as buffers are."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,16 @@ class _Said:
     def reads(self) -> int:
         return len({one.read for one in self.pieces})
 
+    @property
+    def size(self) -> int:
+        """Of all that the texts came in, in bytes."""
+        return sum(len(data) for data in {id(one): one.data for one in self.pieces}.values())
+
+    @property
+    def held_back(self) -> bool:
+        """Whether it has lain in a buffer: chunks that are large themselves have not."""
+        return self.reads < 2 or (self.size >= HELD * self.reads and len(self.pieces) >= 2 * self.reads)
+
     def must_be_whole(self, answer: Answer, asked: Asked, ended: str) -> None:
         """AssertionError for a stream that stops, is empty, came at once, or is not in order."""
         content = "".join(self.texts)
@@ -178,9 +191,11 @@ class _Said:
         if not content.strip():
             do = "see its worker's log, and what its model is"
             raise asked.unhealthy("empty", "streams an answer without any content", shown, do)
-        if self.reads < 2:
+        if self.held_back:
             at = f"after {self.pieces[-1].seconds:.2f} s"
             came = "in one chunk" if len(self.pieces) == 1 else f"in {len(self.pieces)} chunks at once"
+            if self.reads > 1:
+                came = f"in {len(self.pieces)} chunks, {self.reads} reads of {self.size // self.reads} bytes"
             do = "find what holds event streams back, between gateway and worker or before the gateway: a proxy, a mesh"
             raise CameAtOnce(
                 asked.unhealthy("not-streamed", f"does not stream: its answer came {came}, {at}", shown, do).cause
