@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -182,16 +183,16 @@ def check_deployment(release: Release, replay: Replay, name: str) -> None:
         assert asked == {key: str(value) for key, value in wanted["resources"]["requests"].items()}
 
 
-def vllm(folder: Path, machine: Object | None) -> subprocess.CompletedProcess[str]:
-    """vLLM with the weights in `folder`, on a machine or none; until it ends."""
-    environment = os.environ | {"SANDBOX_TIME_SCALE": "0", "PYTHONPATH": str(ROOT)}
+def vllm(folder: Path, machine: Object | None, **memory: str) -> subprocess.CompletedProcess[str]:
+    """vLLM with the weights in `folder`, on a machine or none; until it ends. `memory`: what it is told of its own."""
+    environment = os.environ | memory | {"SANDBOX_TIME_SCALE": "0", "PYTHONPATH": str(ROOT)}
     if machine:
         (folder / "machine.json").write_text(json.dumps(machine))
         (folder / "driver").touch()
         environment |= {"SANDBOX_MACHINE": str(folder), "SANDBOX_DEVICES": "GPU-1"}
     command = [sys.executable, "-m", "sandbox.model_engine.vllm", "--model", str(folder), "--port", "1"]
     command += ["--served-model-name", "m", "--gpu-memory-utilization", "0.9"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, start_new_session=True)
 
 
 def test_vllm_ends_without_a_gpu_and_without_room_on_it(tmp_path: Path) -> None:
@@ -204,6 +205,14 @@ def test_vllm_ends_without_a_gpu_and_without_room_on_it(tmp_path: Path) -> None:
     ):
         done = vllm(tmp_path, machine)
         assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+
+
+def test_vllm_is_killed_beyond_its_containers_memory(tmp_path: Path) -> None:
+    for path, content in models.files("m").items():
+        (tmp_path / Path(path).name).write_bytes(content)
+    told = {"SANDBOX_MEMORY_LIMIT": "5Gi", "SANDBOX_OOM_KILL": str(tmp_path / "oom_kill")}
+    done = vllm(tmp_path, {"vendor": "nvidia", "memory": 23028}, **told)
+    assert (done.returncode, (tmp_path / "oom_kill").exists()) == (-signal.SIGKILL, True), done.stderr
 
 
 @pytest.mark.parametrize(

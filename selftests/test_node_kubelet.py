@@ -426,6 +426,18 @@ def test_a_pod_that_is_never_restarted_fails(tmp_path, what):
     run(test, tmp_path)
 
 
+def test_a_container_that_is_killed_for_its_memory(tmp_path):
+    async def test(cluster):
+        killed = 'echo $SANDBOX_MEMORY_LIMIT; touch "$SANDBOX_OOM_KILL"; kill -9 0'
+        await cluster.run("web", "sh", "-c", killed, restartPolicy="Never", resources={"limits": {"memory": "2Gi"}})
+        await cluster.phase("web", "Failed")
+        ended = (await cluster.main("web"))["state"]["terminated"]
+        assert (ended["exitCode"], ended["reason"]) == (137, "OOMKilled")
+        assert await cluster.logs("web") == "2Gi\n"
+
+    run(test, tmp_path)
+
+
 def test_init_containers_come_first_and_are_tried_until_they_succeed(tmp_path):
     async def test(cluster):
         script = 'cd "$POD_ROOT/tmp"; echo x >> tries; test $(wc -l < tries) -ge 3'

@@ -23,8 +23,10 @@ from typing import Any, NoReturn
 from aiohttp import web
 
 from sandbox import clock
+from sandbox.model_engine.quantity import number
 
 LOADING = 2.0  # seconds until the model is on the GPU
+HOST_MEMORY = 6.0  # GiB that it takes of its container's memory, whatever the model
 TOKENS_PER_SECOND = 50.0
 GIB = 2**30
 UNKNOWN_DEVICE = (
@@ -58,6 +60,15 @@ def die(process: str, *lines: str) -> NoReturn:
     for line in ("Traceback (most recent call last):", *lines):
         print(f"{process} {line}", file=sys.stderr)
     sys.exit(1)
+
+
+def take(memory: float) -> None:
+    """So many GiB of the container's memory. None is taken: this alone compares it with the limit, and ends all
+    processes of the container where the kernel would kill them."""
+    limit = os.environ.get("SANDBOX_MEMORY_LIMIT")
+    if limit and memory * GIB > number(limit):
+        Path(os.environ["SANDBOX_OOM_KILL"]).touch()
+        os.killpg(0, signal.SIGKILL)
 
 
 def gpu() -> dict[str, Any]:
@@ -202,15 +213,18 @@ async def serve(server: Server, port: int) -> None:
 def main() -> None:
     """Load, then serve; SIGTERM is heard, though this is a container's first process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--served-model-name", nargs="+", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--gpu-memory-utilization", type=float, required=True)
     parser.add_argument("--chat-template", default="")
+    parser.add_argument("--host-memory", type=float, default=HOST_MEMORY)  # of the stand-in alone
     options, _ = parser.parse_known_args()
     log(API, "INFO", "api_server.py:1839", "vLLM API server version 0.11.1")
-    load(options.model, gpu(), options.gpu_memory_utilization)
+    machine = gpu()
+    take(options.host_memory)
+    load(options.model, machine, options.gpu_memory_utilization)
     tokenizer = json.loads((options.model / "tokenizer_config.json").read_text())
     template = options.chat_template or tokenizer.get("chat_template", "")
     asyncio.run(serve(Server(options.served_model_name, template), options.port))

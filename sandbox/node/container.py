@@ -30,6 +30,9 @@ START_FAILED = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
     "unable to start container process: error during container init: {}: unknown"
 )
+# Nothing here counts memory. A program that stands for one that takes much is told its container's limit, a quantity:
+# it ends all processes where the kernel would, and leaves a file where the kernel would leave a count (memory.events).
+MEMORY_LIMIT, OOM_KILL = "SANDBOX_MEMORY_LIMIT", "SANDBOX_OOM_KILL"
 EXEC_FAILED = "OCI runtime exec failed: exec failed: unable to start container process: {}: unknown"
 
 
@@ -50,6 +53,7 @@ class Container:
         self._process: Process | None = None
         self._command = command.Command([], init=False)
         self._variables: dict[str, str] = {}
+        self._oom_kill = pod.directory / f"{self.name}.oom_kill"
 
     # What others read
 
@@ -185,7 +189,9 @@ class Container:
         devices = dict(self.pod.devices.get(self.name, {}))
         folders = [folder for folder in (devices.pop("PATH", ""), image.path) if folder]
         pods = self.pod.variables
-        return {**pods, **devices, "PATH": ":".join([*folders, pods["PATH"]])}
+        limit = ((self.spec.get("resources") or {}).get("limits") or {}).get("memory")
+        memory = {MEMORY_LIMIT: str(limit), OOM_KILL: str(self._oom_kill)} if limit else {}
+        return {**pods, **devices, **memory, "PATH": ":".join([*folders, pods["PATH"]])}
 
     async def _run(self) -> None:
         assert self._process is not None
@@ -208,7 +214,9 @@ class Container:
         assert self.log is not None
         code = self._process.exited.result()
         self.log.close()
-        self._terminated(code, "Error" if code else "Completed", "")
+        killed = self._oom_kill.exists()
+        self._oom_kill.unlink(missing_ok=True)
+        self._terminated(code, "OOMKilled" if killed else "Error" if code else "Completed", "")
 
     def _terminated(self, code: int, reason: str, message: str) -> None:
         moment = now()

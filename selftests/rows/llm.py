@@ -86,6 +86,15 @@ FAULTS = [
         long_proof=True,
     ),
     Row(
+        ("llm-oom-killed",),
+        {LLM_SERVES: "its worker was killed since it took more than its memory limit"},
+        blocks=CHATS,
+        words=NVIDIA,
+        select=ALL,
+        sign="Error",
+        long_proof=True,
+    ),
+    Row(
         ("checkpoint-unreadable",),
         {LLM_SERVES: "its worker may not read the weights at checkpoint_path"},
         blocks=CHATS,

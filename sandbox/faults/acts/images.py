@@ -65,15 +65,21 @@ def put_back(sandbox: Sandbox, program: str) -> None:
     change(sandbox, edit)
 
 
-async def pull(sandbox: Sandbox) -> None:
-    """Have the node pull the image anew, as a pod with ``imagePullPolicy: Always`` does."""
+async def pull(sandbox: Sandbox, image: str = "", node: str = "") -> None:
+    """Have a node pull the image anew, as a pod with ``imagePullPolicy: Always`` does; none: the product's."""
     pods = "/api/v1/namespaces/default/pods"
-    container = {"name": "pull", "image": sandbox.image, "imagePullPolicy": "Always", "command": ["true"]}
+    image = image or sandbox.image
+    container = {"name": "pull", "image": image, "imagePullPolicy": "Always", "command": ["true"]}
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "image-pull"},
-        "spec": {"containers": [container], "restartPolicy": "Never", "automountServiceAccountToken": False},
+        "spec": {
+            "containers": [container],
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            **({"nodeName": node} if node else {}),
+        },
     }
     async with Client.from_kubeconfig(sandbox.kubeconfig) as client:
         await client.create(pods, pod)
@@ -82,5 +88,5 @@ async def pull(sandbox: Sandbox) -> None:
             pulling = await client.get(f"{pods}/image-pull")
             return bool(pulling["status"].get("phase") == "Succeeded")
 
-        await until(done, f"{sandbox.image} is pulled")
+        await until(done, f"{image} is pulled")
         await client.delete(f"{pods}/image-pull", gracePeriodSeconds=0)
