@@ -129,8 +129,10 @@ class Queues:
 
 @dataclass
 class Watch:
-    """One queue that a pod of ours looks at again and again. `databases`: where, if the broker is Redis. `guessed`: nobody
-    knows whether the broker is that one."""
+    """One queue that a pod of ours looks at again and again.
+
+    `databases`: where, if the broker is Redis. `guessed`: nobody knows whether the broker is that one.
+    """
 
     trial: Trial
     queue: str
