@@ -18,7 +18,4 @@ async def break_(sandbox: Sandbox) -> None:
 
 
 async def heal(sandbox: Sandbox) -> None:
-    gpus.sign(sandbox, "driver", there=True)
-    await gpus.restart_operands(sandbox)
-    await gpus.operands_ready(sandbox)
-    await gpus.counted(sandbox, "2", "2")
+    await gpus.mended(sandbox, "driver")

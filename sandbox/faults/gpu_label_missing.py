@@ -26,5 +26,4 @@ async def break_(sandbox: Sandbox) -> None:
 
 async def heal(sandbox: Sandbox) -> None:
     await gpus.patch_back(sandbox, "gpu-label-missing")
-    await gpus.operands_ready(sandbox)
-    await gpus.counted(sandbox, "2", "2")
+    await gpus.whole(sandbox)

@@ -33,8 +33,7 @@ async def heal(sandbox: Sandbox) -> None:
         return all(one["status"] == "True" for conditions in found for one in conditions if one["type"] == "Ready")
 
     await until(ready, "the GPU nodes are ready")
-    await gpus.operands_ready(sandbox)
-    await gpus.counted(sandbox, "2", "2")
+    await gpus.whole(sandbox)
 
 
 async def unknown(client: Client, node: str) -> None:

@@ -175,6 +175,19 @@ async def operands_ready(sandbox: Sandbox) -> None:
     await until(ready, "the operands run on every GPU node")
 
 
+async def whole(sandbox: Sandbox) -> None:
+    """Return once the operands run everywhere, and every GPU is offered."""
+    await operands_ready(sandbox)
+    await counted(sandbox, "2", "2")
+
+
+async def mended(sandbox: Sandbox, which: str) -> None:
+    """Set a machine's sign again, and start the operands anew; returns once all is as it was."""
+    sign(sandbox, which, there=True)
+    await restart_operands(sandbox)
+    await whole(sandbox)
+
+
 async def operands_stuck(sandbox: Sandbox) -> None:
     """Return once an init container of each restarted operand has said that there is no driver."""
     pods = f"/api/v1/namespaces/{namespace(sandbox)}/pods"

@@ -31,8 +31,7 @@ async def heal(sandbox: Sandbox) -> None:
                     await client.create(f"/api/v1/namespaces/{meta['namespace']}/events", event(pod, message))
             await asyncio.sleep(0.2)
     await gpus.switch(sandbox, gpus.OFF, there=False)
-    await gpus.operands_ready(sandbox)
-    await gpus.counted(sandbox, "2", "2")
+    await gpus.whole(sandbox)
 
 
 def asks(pod: dict[str, Any], resource: str) -> bool:
