@@ -102,7 +102,7 @@ async def up(options: Options, place: Path, claim: Claim, parts: AsyncExitStack)
     modules = (*chart.IMPORTS, *(chart.AZURE_IMPORTS if azure else ()))
     forks = Forks(modules, environment.of_python(place / "services.json", machine))
     parts.push_async_callback(forks.stop)
-    forks.start(tied(), place / "fork_server.log")
+    forks.start(tied(signal.SIGTERM), place / "fork_server.log")
     bus = azure.bus if azure else None
     operator = Operator(host, {"postgres": postgres, "redis": redis, "sqs": sqs}, sqs, bus)
     for part in (postgres, redis, *clouds, operator, api):

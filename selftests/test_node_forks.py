@@ -30,10 +30,10 @@ def served(folder: Path, test: Callable[[Start], Awaitable[None]]) -> None:
 
     async def run() -> None:
         forks = Forks(["json"], base)
-        forks.start(tied(), folder / "log")
+        forks.start(tied(signal.SIGTERM), folder / "log")
 
-        async def start(*argv: str, said: bytearray) -> Process:
-            return await Process.start([sys.executable, *argv], env=pod, cwd=folder, sink=said.extend, forks=forks)
+        async def start(*argv: str, said: bytearray, program: str = sys.executable) -> Process:
+            return await Process.start([program, *argv], env=pod, cwd=folder, sink=said.extend, forks=forks)
 
         try:
             await asyncio.wait_for(test(start), 60)
@@ -108,7 +108,8 @@ async def test(start):
     said = bytearray()
     two = "import os, time; os.fork(); os.write(1, b'%d\\\\n' % os.getpid()); time.sleep(60)"
     process = await start("-c", two, said=said)
-    while said.count(b"\\n") < 2:
+    await start("-c", "echo $$; sleep 60 & echo $!; wait", said=said, program="/bin/sh")
+    while said.count(b"\\n") < 4:
         await asyncio.sleep(0.01)
     print(said.decode(), flush=True)
     await process.exited
@@ -122,7 +123,7 @@ def test_nothing_outlives_a_killed_kubelet(tmp_path: Path) -> None:
     root = Path(__file__).parent.parent
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as kubelet:
         assert kubelet.stdout is not None
-        pids = [int(kubelet.stdout.readline()) for _ in range(2)]
+        pids = [int(kubelet.stdout.readline()) for _ in range(4)]
         kubelet.send_signal(signal.SIGKILL)
     end = time.monotonic() + 5
     while any(alive(pid) for pid in pids) and time.monotonic() < end:

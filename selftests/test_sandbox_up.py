@@ -274,8 +274,7 @@ sys.stdin.read()
         else:
             [pid] = [process for process in Path("/proc").glob("[0-9]*") if supervises(process, doomed)]
             os.kill(int(pid.name), signal.SIGKILL)
-            # A pod's shell dies with its kubelet; the `sleep 30` that it waited for is nobody's, and ends by itself.
-            assert eventually(lambda: trace(doomed) == [started["directory"]], 35)
+            assert eventually(lambda: trace(doomed) == [started["directory"]])
             assert sandbox("status")[0] == 0  # the next command removes the directory
             parent.stdin.close()
     assert eventually(lambda: trace(doomed) == [])

@@ -4,6 +4,10 @@
 number. A request is a byte with two files: where the program's output goes, and what it is, as JSON: its number, argv,
 environment and directory. An answer is three numbers: that of the request, the process, and `STARTED`; or 0, the
 process, and its exit code as a container has it. What runs differs in nothing but its command line in ``/proc``.
+
+It is also the guard of the programs that kubelets start themselves: a `NOTE` names a process group, to `GUARD` or to
+`LET_GO`. When the kubelets' end is closed, by whatever they die, it kills those: a shell is tied to its kubelet, and
+nothing ties to the shell what it waits for.
 """
 
 from __future__ import annotations
@@ -22,10 +26,12 @@ import struct
 import sys
 import time
 import types
-from typing import Any
+from typing import Any, NoReturn
 
 ANSWER = struct.Struct("=iii")
 STARTED = -1
+NOTE = struct.Struct("=ci")
+GUARD, LET_GO = b"+", b"-"
 PR_SET_NAME = 15
 
 
@@ -44,6 +50,8 @@ def serve(server: socket.socket) -> tuple[dict[str, Any], int]:
     ended, ended_end = os.pipe()
     for end in (ended, ended_end):
         os.set_blocking(end, False)
+    guarded: set[int] = set()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is tied to the kubelets by it, and their end is seen below
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(ended_end)
     poll = select.poll()
@@ -55,10 +63,15 @@ def serve(server: socket.socket) -> tuple[dict[str, Any], int]:
                 os.read(ended, 1 << 12)
                 reap(server)
                 continue
-            asked, files, _, _ = socket.recv_fds(server, 1, 2)
+            asked, files, _, _ = socket.recv_fds(server, NOTE.size, 2)
             if not asked:
-                os._exit(0)
+                kill(guarded)
+            if not files:
+                kind, group = NOTE.unpack(asked)
+                guarded.add(group) if kind == GUARD else guarded.discard(group)
+                continue
             if os.fork() == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 for end in (ended, ended_end):
@@ -67,6 +80,14 @@ def serve(server: socket.socket) -> tuple[dict[str, Any], int]:
                     return json.load(written), files[0]
             for file in files:
                 os.close(file)
+
+
+def kill(guarded: set[int]) -> NoReturn:
+    """Nobody is there any more for whom anything runs."""
+    for group in guarded:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+    os._exit(0)
 
 
 def reap(server: socket.socket) -> None:

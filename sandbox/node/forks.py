@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from .fork_server import ANSWER, STARTED
+from .fork_server import ANSWER, NOTE, STARTED
 
 KILLED = 137
 NOBODY = {"POD_IP": "127.0.0.1", "POD_NAME": "", "POD_NAMESPACE": ""}
@@ -67,6 +68,11 @@ class Forks:
         started: asyncio.Future[Begun] = asyncio.get_running_loop().create_future()
         self._starting[self._number] = started
         return await started
+
+    def note(self, kind: bytes, group: int) -> None:
+        """Have a process group that was started here ended when this process ends; or no longer."""
+        with contextlib.suppress(OSError):  # the server has died, and all is lost
+            self._socket.send(NOTE.pack(kind, group))
 
     async def stop(self) -> None:
         """End it, and with it whatever it has begun."""

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from .fork_server import GUARD, LET_GO
 from .forks import Forks
 
 PR_SET_PDEATHSIG = 1
@@ -21,12 +22,12 @@ class StartError(Exception):
     """The program could not be started; the text is runc's."""
 
 
-def tied() -> Callable[[], None]:
+def tied(by: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
     """What ties a child to the life of this process: between fork and exec. No other thread here could hold a lock."""
     parent = os.getpid()
 
     def tie() -> None:
-        PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+        PRCTL(PR_SET_PDEATHSIG, by)
         if os.getppid() != parent:  # it died before the line above
             os._exit(128 + signal.SIGKILL)
 
@@ -61,7 +62,7 @@ class Process:
             if forks is not None and forks.take(argv):
                 pid, ended = await forks.fork(argv, env, cwd, output_end)
             else:
-                pid, ended = _spawned(argv, env, cwd, output_end)
+                pid, ended = _spawned(argv, env, cwd, output_end, forks)
         except BaseException:
             os.close(output)
             raise
@@ -115,7 +116,9 @@ class Process:
         self.exited.set_result(ended.result())
 
 
-def _spawned(argv: list[str], env: Mapping[str, str], cwd: Path, output: int) -> tuple[int, asyncio.Future[int]]:
+def _spawned(
+    argv: list[str], env: Mapping[str, str], cwd: Path, output: int, guard: Forks | None
+) -> tuple[int, asyncio.Future[int]]:
     """A process and what will be its exit code. `StartError`."""
     try:
         popen = subprocess.Popen(
@@ -130,6 +133,8 @@ def _spawned(argv: list[str], env: Mapping[str, str], cwd: Path, output: int) ->
         )
     except OSError as error:
         raise StartError(f'exec: "{argv[0]}": {_reason(argv[0], error)}') from error
+    if guard is not None:
+        guard.note(GUARD, popen.pid)
     loop, handle = asyncio.get_running_loop(), os.pidfd_open(popen.pid)
     ended: asyncio.Future[int] = loop.create_future()
 
@@ -139,6 +144,8 @@ def _spawned(argv: list[str], env: Mapping[str, str], cwd: Path, output: int) ->
         os.close(handle)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(popen.pid, signal.SIGKILL)
+        if guard is not None:
+            guard.note(LET_GO, popen.pid)
         code = popen.wait()
         ended.set_result(code if code >= 0 else 128 - code)
 
