@@ -2,6 +2,7 @@ import pytest
 
 pytest.register_assert_rewrite("seatrial", "fixtures")
 pytest_plugins = [
+    "seatrial.garbage",
     "seatrial.plugin",
     "fixtures.run",
     "fixtures.cluster",

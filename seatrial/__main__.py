@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from seatrial import garbage
+
+# isort: split
 from seatrial import docs, doctor, images, options, rbac, summary, sweep
 from seatrial.settings import Settings
 from seatrial.verdict import BadSettings
@@ -25,6 +28,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code."""
+    garbage.begin()
     parser = Parser(prog="python -m seatrial", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     told = "show target and settings, and whether they can be reached"
