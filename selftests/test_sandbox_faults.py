@@ -270,7 +270,7 @@ def test_a_delete_that_does_nothing(broken):
 
 
 @pytest.mark.parametrize("broken", ["create-500"], indirect=True)
-def test_faults_stand_once_and_lies_alone(broken):
+def test_faults_stand_once_and_lies_beside_each_other(broken):
     def refused(*words):
         command = [sys.executable, "-m", "sandbox", *words, broken.name]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
@@ -278,5 +278,10 @@ def test_faults_stand_once_and_lies_alone(broken):
 
     assert refused("break", "create-500") == (4, f"{broken.name} has the fault create-500 already")
     assert refused("heal", "gateway-down") == (4, f"{broken.name} has no fault gateway-down")
-    assert refused("break", "gateway-html") == (1, "an ingress lies already: heal that fault first")
+    assert broken.gateway.get("/openapi.json").status_code == 200
+    sandbox("break", "no-openapi", broken.name)
+    assert broken.gateway.get("/openapi.json").status_code == 404
+    assert broken.gateway.post("/v1/model-endpoints", json={}).status_code == 500
+    sandbox("heal", "no-openapi", broken.name)
+    assert broken.gateway.get("/openapi.json").status_code == 200
     assert broken.gateway.post("/v1/model-endpoints", json={}).status_code == 500

@@ -235,7 +235,7 @@ LOGIN = "https://login.example.com/oauth2/start?rd=%2F"
 NOT_FOUND = {"detail": "Not Found"}
 REFUSED = {"detail": "Could not validate credentials"}
 
-# A request gets the first lie that meets it.
+# A request gets the first lie that meets it, the older fault's before a later one's.
 LIES: dict[str, tuple[Lie, ...]] = {
     "no-openapi": (Lie("GET", r"/openapi\.json", answer(404, NOT_FOUND)),),
     "gateway-open": (Lie(ANY, ANY, with_credentials),),

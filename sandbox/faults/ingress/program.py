@@ -1,6 +1,6 @@
-"""``python -m sandbox.faults.ingress.program``: forwards to $UPSTREAM and tells the lie $LIE.
+"""``python -m sandbox.faults.ingress.program``: forwards to $UPSTREAM and tells $LIES, whose names stand there.
 
-The lie's first telling is its public sign and goes to the file $SIGNS. ``/.ingress`` names the lie.
+A lie's first telling is its public sign and goes to the file $SIGNS. ``/.ingress`` names the lies.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ NOT_FORWARDED = {"Transfer-Encoding", "Content-Length", "Content-Encoding", "Con
 
 
 class Ingress:
-    """One lie in front of one upstream."""
+    """Lies in front of one upstream."""
 
-    def __init__(self, name: str, upstream: str, session: aiohttp.ClientSession) -> None:
-        self.name, self.upstream, self.session = name, upstream, session
-        self.told = False
+    def __init__(self, names: str, upstream: str, session: aiohttp.ClientSession) -> None:
+        self.names, self.upstream, self.session = names.split(), upstream, session
+        self.told: set[str] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Lie or forward."""
         if request.path == "/.ingress":
-            return web.Response(text=self.name)
-        lie = next((one for one in LIES[self.name] if one.meets(request)), None)
+            return web.Response(text=" ".join(self.names))
+        met = ((name, one) for name in self.names for one in LIES[name] if one.meets(request))
+        name, lie = next(met, ("", None))
         if lie is None:
             return await self.relay(request)
-        if not self.told:
-            self.told = True
+        if name not in self.told:
+            self.told.add(name)
             service = os.environ["SERVICE"]
-            signs.write(Path(os.environ["SIGNS"]), self.name, service, f"{request.method} {request.path}")
+            signs.write(Path(os.environ["SIGNS"]), name, service, f"{request.method} {request.path}")
         return await lie.tell(request, self.forward)
 
     async def relay(self, request: web.Request) -> web.StreamResponse:
@@ -74,7 +75,7 @@ def kept(answer: aiohttp.ClientResponse) -> dict[str, str]:
 async def main() -> None:
     """Serve until killed."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
-        ingress = Ingress(os.environ["LIE"], os.environ["UPSTREAM"], session)
+        ingress = Ingress(os.environ["LIES"], os.environ["UPSTREAM"], session)
         app = web.Application(client_max_size=1 << 30)
         app.router.add_route("*", "/{path:.*}", ingress.handle)
         runner = web.AppRunner(app, access_log=None)
