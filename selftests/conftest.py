@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,40 +20,43 @@ from seatrial.run import Run
 
 pytest_plugins = ("prove_kept",)
 
-SPREAD = ("test_faults", "test_everywhere", "test_prove_faults", "test_prove_workers")
-"""Each of their tests goes to whichever worker is free, unless it says where; other modules stay whole."""
 LONGEST = (
-    *("test_prove_faults", "test_prove_workers", "test_interrupts", "test_runs", "test_sweep", "test_faults"),
-    *("test_sandboxed", "test_model_engine_released", "test_model_engine_documented", "test_model_engine_words"),
-    *(
-        "test_llm_sandbox",
-        "test_gpu_nodes",
-        "test_sandbox_up",
-        "test_probe_programs",
-        "test_bad_input",
-        "test_doctor",
-        "test_guarded",
-        "test_preflight",
-        "test_changed",
-        "test_selection",
-    ),
-    "test_permissions",
+    *("test_prove_faults", "test_prove_workers", "test_runs", "test_sweep", "test_interrupts", "test_faults"),
+    *("test_model_engine_documented", "test_model_engine_released", "test_model_engine_words", "test_sandboxed"),
+    *("test_llm_sandbox", "test_gpu_nodes", "test_preflight", "test_sandbox_up", "test_probe_programs"),
+    *("test_bad_input", "test_doctor", "test_guarded", "test_signals", "test_selection", "test_access", "test_unbuilt"),
+    *("test_part_health", "test_kube_kubectl", "test_probe_service_bus", "test_changed", "test_permissions"),
 )
 """They begin first, so that none of them is what everybody waits for in the end."""
+STAYS = ("module", "class")
+"""Scopes of fixtures for whose sake the tests of a module stay together; of the others each goes to any free worker."""
+
+Deployed = Callable[..., Sandbox]
 
 
 @pytest.fixture(scope="session")
-def released() -> Iterator[Sandbox]:
-    """The sandbox that tests share, one for each worker: each leaves it as it was."""
-    with sandbox() as one:
-        yield one
+def deployed() -> Iterator[Deployed]:
+    """The sandboxes that tests of a worker share, by their words: each leaves one as it was."""
+    with ExitStack() as stack:
+        yield cache(lambda *words: stack.enter_context(sandbox(*words)))
 
 
 @pytest.fixture(scope="session")
-def nvidia() -> Iterator[Sandbox]:
-    """The same with GPU nodes, for the one worker of the group ``nvidia``."""
-    with sandbox("nvidia") as one:
-        yield one
+def released(deployed: Deployed) -> Sandbox:
+    """The released contract, without GPUs."""
+    return deployed()
+
+
+@pytest.fixture(scope="session")
+def documented(deployed: Deployed) -> Sandbox:
+    """The documented one, for the one worker of the group ``documented``."""
+    return deployed("documented")
+
+
+@pytest.fixture(scope="session")
+def nvidia(deployed: Deployed) -> Sandbox:
+    """With GPU nodes, for the one worker of the group ``nvidia``."""
+    return deployed("nvidia")
 
 
 @pytest.fixture
@@ -78,11 +84,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             _group(item)
 
 
+def pytest_collection_finish() -> None:
+    """The garbage collector need not look through what is imported, each time anew."""
+    gc.freeze()
+
+
 def _group(item: pytest.Item) -> None:
     """Write its group where pytest-xdist's scheduler reads it; its release 3.8 has no effect on pytest 9.2."""
     mark = item.get_closest_marker("xdist_group")
-    name = mark.args[0] if mark else "" if item.path.stem in SPREAD else item.path.stem
+    name = mark.args[0] if mark else item.path.stem if _stays(item) else ""
     if name:
         item._id = NodeId.parse(f"{item.nodeid}@{name}")
         if not item.nodeid.endswith(f"@{name}"):
             raise RuntimeError("pytest names its items in another way: every worker would start every sandbox")
+
+
+def _stays(item: pytest.Item) -> bool:
+    """Whether it shares a fixture with other tests of its module."""
+    fixtures = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
+    return any(one.scope in STAYS for found in fixtures for one in found)

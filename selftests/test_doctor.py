@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
-from model_engine_sandbox import Release, started
+from model_engine_sandbox import Release
+from sandboxes import Sandbox
 
 from seatrial import doctor
 
@@ -106,10 +107,9 @@ def nobody() -> str:
         return f"http://127.0.0.1:{closed.getsockname()[1]}"
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Release]:
-    with started("released") as release:
-        yield release
+@pytest.fixture
+def sandbox(released: Sandbox) -> Release:
+    return Release(released.up)
 
 
 def of(sandbox: Release, **more: str) -> dict[str, str]:

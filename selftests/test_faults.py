@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,24 +12,7 @@ from dummies import ROOT, Ended, clean_environment
 from rows import NOT_APPLICABLE, ROWS, not_applicable
 from rows.llm import TIER_B
 from rows.row import LIFECYCLES, Row
-from sandboxes import Sandbox, judged, sandbox
-
-SHARED = {(): "released", ("nvidia",): "nvidia"}
-"""The sandboxes that other tests use, too, by their words."""
-
-
-@pytest.fixture(scope="module")
-def sandboxes(request: pytest.FixtureRequest) -> Iterator[Callable[[tuple[str, ...]], Sandbox]]:
-    """One sandbox of a kind for all rows of this worker: each heals what it broke."""
-
-    def start(words: tuple[str, ...]) -> Sandbox:
-        if words in SHARED:
-            return request.getfixturevalue(SHARED[words])
-        return stack.enter_context(sandbox(*words))
-
-    with ExitStack() as stack:
-        yield cache(start)
-
+from sandboxes import Sandbox, judged
 
 HERE = [row for row in ROWS if not (row.long_proof and row.fails and row.faults)]
 """The proof runs rows of faults at full scale; once is enough."""
@@ -47,8 +28,8 @@ def marks(row: Row) -> list[pytest.MarkDecorator]:
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=marks(row)) for row in HERE])
-def test_fault(sandboxes: Callable[[tuple[str, ...]], Sandbox], tmp_path: Path, row: Row) -> None:
-    as_told(row, run_of(sandboxes(row.words), tmp_path, row, *row.select))
+def test_fault(deployed: Callable[..., Sandbox], tmp_path: Path, row: Row) -> None:
+    as_told(row, run_of(deployed(*row.words), tmp_path, row, *row.select))
 
 
 def run_of(one: Sandbox, folder: Path, row: Row, *select: str) -> Ended:

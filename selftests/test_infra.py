@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,6 @@ from seatrial import docs
 pytestmark = pytest.mark.prove  # test_runs.py has whole runs by both contracts
 
 
-@pytest.fixture(scope="module")
-def documented() -> Iterator[Sandbox]:
-    with sandbox("documented") as one:
-        yield one
-
-
 CHECKS = len([check for check in docs.checks() if check.phase == "infra"])
 
 
@@ -27,6 +20,7 @@ def test_green(released: Sandbox, tmp_path: Path) -> None:
     green(judged(tmp_path, "-m", "infra", **released.environment()), checks=CHECKS)
 
 
+@pytest.mark.xdist_group("documented")
 def test_green_by_the_documented_contract(documented: Sandbox, tmp_path: Path) -> None:
     run = judged(tmp_path, "-m", "infra", **documented.environment())
     green(run, checks=CHECKS)

@@ -7,12 +7,12 @@ import os
 import re
 import subprocess
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from model_engine_sandbox import WAIT, Object, Release, started
+from model_engine_sandbox import WAIT, Object, Release
 from recordings import Answer, request, until
+from sandboxes import Sandbox
 
 STEPS = ("3.1", "3.2", "4.1", "4.2", "4.3", "4.4", "4.5", "4.6")
 FOLDER = "SEATRIAL_REQUIREMENTS"
@@ -37,10 +37,12 @@ ENDPOINT = {
 }
 
 
-@pytest.fixture(scope="module")
-def release() -> Iterator[Release]:
-    with started("documented") as release:
-        yield release
+pytestmark = pytest.mark.xdist_group("documented")
+
+
+@pytest.fixture
+def release(documented: Sandbox) -> Release:
+    return Release(documented.up)
 
 
 def ask(release: Release, method: str, path: str, body: object = None) -> Answer:

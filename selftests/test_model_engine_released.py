@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import recordings
-from model_engine_sandbox import SCALE, WAIT, Object, Release, environment, started
+from model_engine_sandbox import SCALE, WAIT, Object, Release, environment
 from recordings import Replay, request, until
+from sandboxes import Sandbox
 
 from sandbox.client import ApiError
 
@@ -47,10 +48,9 @@ BUILDER = "model-engine-endpoint-builder"
 FORWARDER = ("fwd_readyz", "fwd_predict_noargs")
 
 
-@pytest.fixture(scope="module")
-def release() -> Iterator[Release]:
-    with started() as release:
-        yield release
+@pytest.fixture
+def release(released: Sandbox) -> Release:
+    return Release(released.up)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import pytest
 import yaml
 from rows.gpu import ON_NODES
 from rows.row import SERVICE_BUS
-from sandboxes import Sandbox, at_once, judged, sandbox
+from sandboxes import Sandbox, at_once, judged
+
+pytestmark = pytest.mark.xdist_group("empty")
 
 PASSWORD = "swordfish-of-the-cache"
 KINDS = ("pods", "secrets")
@@ -25,11 +27,10 @@ PROVEN = {
 }
 
 
-@pytest.fixture(scope="module")
-def empty() -> Iterator[Sandbox]:
+@pytest.fixture
+def empty(deployed: Callable[..., Sandbox]) -> Sandbox:
     """Namespaces and outside services, and the values file for an install."""
-    with sandbox("empty") as one:
-        yield one
+    return deployed("empty")
 
 
 def values(empty: Sandbox) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -31,29 +29,7 @@ NEEDS_RELEASED = (
     *("tier_a/streaming_endpoint_is_deleted", "tier_a/nothing_of_streaming_endpoint_is_left"),
 )
 
-pytestmark = pytest.mark.timeout(300)  # the first waits for sandboxes and whole runs
-
-
-@dataclass(frozen=True)
-class Deployments:
-    """One of each contract, at the same time."""
-
-    released: Sandbox
-    documented: Sandbox
-
-
-@pytest.fixture(scope="module")
-def deployments() -> Iterator[Deployments]:
-    """Started at once, ended at once."""
-    with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        begun = [pool.submit(stack.enter_context, sandbox(contract)) for contract in ("released", "documented")]
-        yield Deployments(*[one.result() for one in begun])
-
-
-@pytest.fixture(scope="module")
-def released(deployments: Deployments) -> Sandbox:
-    """The released contract."""
-    return deployments.released
+pytestmark = [pytest.mark.xdist_group("documented"), pytest.mark.timeout(300)]  # the first waits for whole runs
 
 
 @pytest.fixture(scope="module")
@@ -67,21 +43,22 @@ judge = partial(judged, timeout=200)
 
 
 @pytest.fixture(scope="module")
-def side_by_side(deployments: Deployments, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+def side_by_side(released: Sandbox, documented: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Full runs against both contracts, at the same time."""
     folder = tmp_path_factory.mktemp("side-by-side")
     runs = {
-        "released": partial(judge, folder / "1", **deployments.released.environment()),
-        "documented": partial(judge, folder / "2", **deployments.documented.environment()),
+        "released": partial(judge, folder / "1", **released.environment()),
+        "documented": partial(judge, folder / "2", **documented.environment()),
     }
     return dict(zip(runs, at_once(*runs.values()), strict=True))
 
 
 @pytest.fixture(scope="module")
-def besides(deployments: Deployments, acme: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+def besides(
+    released: Sandbox, documented: Sandbox, acme: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Ended]:
     """The same without the cluster, and against acme."""
     folder = tmp_path_factory.mktemp("besides")
-    released, documented = deployments.released, deployments.documented
     runs = {
         "released-http": partial(judge, folder / "1", "--no-cluster", **released.without_cluster()),
         "documented-http": partial(judge, folder / "2", "--no-cluster", **documented.without_cluster()),
@@ -116,9 +93,8 @@ def test_a_release_of_any_name_is_found(side_by_side: dict[str, Ended], besides:
 
 
 @pytest.mark.prove
-def test_red_where_an_endpoint_is_initializing_until_it_serves(deployments: Deployments, tmp_path: Path) -> None:
+def test_red_where_an_endpoint_is_initializing_until_it_serves(documented: Sandbox, tmp_path: Path) -> None:
     """The documented contract has no word for built: that its pods exist is seen in the cluster, so nothing is left."""
-    documented = deployments.documented
     with documented.broken("echo-image-missing"):
         selected = ("-m", "tier_a", "-k", "sync_ and (serves or deleted or left) and not async")
         run = judged(tmp_path, *selected, **documented.environment())
