@@ -1,8 +1,43 @@
 """Several at once, where none hides another."""
 
-from rows.row import INFRA, Row
+from rows.row import (
+    DELETED,
+    INFRA,
+    NEED_SERVING,
+    NOTHING_LEFT,
+    PROBED,
+    PULLS,
+    SERVES,
+    Row,
+    each,
+)
 
 ROWS = [
+    Row(
+        ("someone-elses-task", "cacher-scaled-to-zero", "delete-leaves-objects"),
+        {
+            **each(("cacher_runs", "cacher_completes_cycles"), "the Deployment model-engine-cacher is scaled to 0"),
+            "sync_task_echoes": "someone-else",
+            "failing_task_fails": "'SUCCESS' == 'FAILURE'",
+            "cacher_publishes_endpoint": "the Deployment model-engine-cacher is scaled to 0",
+            "streaming_task_echoes": "someone-else",
+            "async_task_succeeds": "someone-else",
+            "failing_async_task_is_told": "the worker answered 500, and the gateway tells of a success",
+            **each(NOTHING_LEFT, "left in model-engine-endpoints"),
+        },
+        sign="ScaledToZero",
+        select=("-k", "tier_a or cacher"),
+        left=True,
+    ),
+    Row(
+        ("echo-image-missing", "delete-not-performed"),
+        each((*PULLS, *SERVES), "cannot be pulled") | each(DELETED, "the gateway answered the delete of"),
+        # Probes run the same image.
+        blocks=(*NEED_SERVING, *PROBED, "cacher_redis_lets_it_in", *NOTHING_LEFT),
+        sign="ErrImagePull",
+        select=("-m", "preflight or tier_a"),
+        left=True,
+    ),
     Row(
         (
             *("hpa-missing", "configuration-differs", "two-image-tags", "migration-failed"),

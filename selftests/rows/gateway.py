@@ -53,7 +53,7 @@ ROWS = [
             "async_task_succeeds": "someone-else",
             "failing_async_task_is_told": "the worker answered 500, and the gateway tells of a success",
         },
-        select=TIER_A,
+        long_proof=True,
     ),
     Row(
         ("success-to-everything",),
@@ -97,6 +97,13 @@ ROWS = [
         blocks=NOTHING_LEFT,
         left=True,
         select=DELETES,
+        long_proof=True,
     ),
-    Row(("delete-leaves-objects",), each(NOTHING_LEFT, "left in model-engine-endpoints"), left=True, select=DELETES),
+    Row(
+        ("delete-leaves-objects",),
+        each(NOTHING_LEFT, "left in model-engine-endpoints"),
+        left=True,
+        select=DELETES,
+        long_proof=True,
+    ),
 ]

@@ -10,6 +10,7 @@ ROWS = [
         blocks=(*NEED_SERVING, *PROBED, "cacher_redis_lets_it_in", "nothing_of_async_endpoint_is_left"),
         sign="ErrImagePull",
         select=("-m", "preflight or tier_a"),
+        long_proof=True,
         left=True,  # a queue may have been made: nobody can look without that image
     ),
     Row(

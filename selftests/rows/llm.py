@@ -12,7 +12,6 @@ TIER_B = (LLM_ACCEPTED, LLM_SERVES, *CHATS, LLM_DELETED, LLM_LEFT)
 BEYOND = TIER_B[1:]
 TAINTED = {"gpu_nodes_take_pods": "has the taint amd.com/gpu=present:NoSchedule, which is not tolerated"}
 ALL = ("-m", "tier_b")
-BOTH_CHATS = ("-k", "chat_completes or chat_streams")
 
 NOT_APPLICABLE = [NotApplicable(TIER_B, unless=VENDORS)]
 
@@ -25,33 +24,27 @@ FAULTS = [
         select=ALL,
     ),
     Row(
-        ("llm-out-of-memory", "llm-workers-left"),
+        ("llm-out-of-memory", "delete-not-performed"),
         {
             LLM_SERVES: "the model does not fit into the memory of its GPUs",
-            LLM_LEFT: "left in model-engine-endpoints",
+            LLM_DELETED: "the gateway answered the delete of",
         },
-        blocks=CHATS,
+        blocks=(*CHATS, LLM_LEFT),
         words=NVIDIA,
         select=ALL,
         sign="Error",
         left=True,
     ),
     Row(
-        ("chat-empty",),
+        ("chat-empty", "llm-workers-left"),
         {
             "chat_completes": "answers without any content",
             "chat_streams": "streams an answer without any content",
+            LLM_LEFT: "left in model-engine-endpoints",
         },
         blocks=CHATS[2:],
         words=NVIDIA,
-        select=BOTH_CHATS,
-    ),
-    Row(
-        ("delete-not-performed",),
-        {LLM_DELETED: "the gateway answered the delete of"},
-        blocks=(LLM_LEFT,),
-        words=NVIDIA,
-        select=("-k", "llm_endpoint_is_deleted or nothing_of_llm"),
+        select=ALL,
         left=True,
     ),
     # For the proof.

@@ -28,6 +28,7 @@ ROWS = [
         ),
         sign="ScaledToZero",
         select=("-k", "cacher"),
+        long_proof=True,
     ),
     Row(
         ("cacher-dead",),
