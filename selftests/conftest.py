@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from _pytest.nodeid import NodeId
 from api_server import Api
+from logged import Logged
 from sandboxes import Sandbox, sandbox
 
 from seatrial.kube import Kube
@@ -73,6 +74,13 @@ def kube(tmp_path: Path, record: Record) -> Iterator[Kube]:
     with Api(tmp_path) as api, Kube.connect(api.config, "sandbox", record=record) as client:
         client.create(NAMESPACES, {"metadata": {"name": "models"}})
         yield client
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
+    """A release of which a test says what its parts have logged."""
+    with Logged(tmp_path_factory.mktemp("logged")) as one:
+        yield one
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
 from kubernetes import client
 
 
@@ -34,3 +39,25 @@ def finish(core: client.CoreV1Api, namespace: str) -> int:
 def end(core: client.CoreV1Api, item: client.V1Pod, phase: str = "Succeeded") -> None:
     """What a kubelet would report of a pod that has ended."""
     core.patch_namespaced_pod_status(item.metadata.name, item.metadata.namespace, {"status": {"phase": phase}})
+
+
+@contextlib.contextmanager
+def upper_case(address: str) -> Iterator[int]:
+    """The port of a server on a pod's address that sends back what it gets, in upper case, and then closes."""
+    with socket.create_server((address, 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    if data := connection.recv(1 << 20):
+                        connection.sendall(data.upper())
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)

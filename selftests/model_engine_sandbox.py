@@ -20,6 +20,19 @@ SCALE = 0.2
 WAIT = 20.0
 
 Object = dict[str, Any]
+ENDPOINT: Object = {
+    "endpoint_type": "sync",
+    "cpus": "1",
+    "memory": "1Gi",
+    "storage": "2Gi",
+    "gpus": 0,
+    "min_workers": 1,
+    "max_workers": 1,
+    "per_worker": 1,
+    "labels": {"team": "infra", "product": "smoke-test"},
+    "metadata": {},
+}
+"""The create request of R0 4.1 without its name and its bundle."""
 
 
 @contextlib.contextmanager

@@ -8,13 +8,13 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from kube_api_server import Running
 from kube_objects import config_map, deployment, node, pod
+from kube_pods import upper_case
 from kubernetes import client
 
 pytest_plugins = ["kube_fixtures"]
@@ -238,22 +238,8 @@ def test_who_may_do_what(kubectl: Kubectl) -> None:
 @pytest.fixture
 def greeter() -> Iterator[int]:
     """A server on the pod's address that greets every connection."""
-    with socket.create_server((POD_ADDRESS, 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.sendall(connection.recv(100).upper())
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+    with upper_case(POD_ADDRESS) as port:
+        yield port
 
 
 def test_port_forward(

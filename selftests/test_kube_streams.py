@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kube_api_server import Running, eventually, official_client
 from kube_objects import node, pod
+from kube_pods import upper_case
 from kubernetes import client
 from kubernetes.stream import portforward
 from kubernetes.stream.ws_client import PortForward
@@ -28,23 +29,8 @@ POD_ADDRESS, KUBELET_ADDRESS = "127.254.1.9", "127.254.0.10"
 @pytest.fixture(scope="module")
 def echo_port() -> Iterator[int]:
     """A server on the pod's address that sends back what it gets, in upper case, and then closes."""
-    with socket.create_server((POD_ADDRESS, 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    if data := connection.recv(1 << 20):
-                        connection.sendall(data.upper())
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+    with upper_case(POD_ADDRESS) as port:
+        yield port
 
 
 class Kubelet(BaseHTTPRequestHandler):

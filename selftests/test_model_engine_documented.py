@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from model_engine_sandbox import WAIT, Object, Release
+from model_engine_sandbox import ENDPOINT, WAIT, Object, Release
 from recordings import Answer, request, until
 from sandboxes import Sandbox
 
@@ -22,18 +22,6 @@ FLAVOR = {
     "streaming_command": ["echo"],
     "protocol": "http",
     "readiness_initial_delay_seconds": 0,
-}
-ENDPOINT = {
-    "endpoint_type": "sync",
-    "cpus": "1",
-    "memory": "1Gi",
-    "storage": "2Gi",
-    "gpus": 0,
-    "min_workers": 1,
-    "max_workers": 1,
-    "per_worker": 1,
-    "labels": {"team": "infra", "product": "smoke-test"},
-    "metadata": {},
 }
 
 

@@ -24,12 +24,6 @@ from seatrial.trial import Trial
 from seatrial.verdict import Cause, NotApplicable, NotJudged, Unhealthy
 
 
-@pytest.fixture(scope="module")
-def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
-    with Logged(tmp_path_factory.mktemp("logged")) as one:
-        yield one
-
-
 @pytest.fixture
 def release(logged: Logged) -> Release:
     """The release with nothing said, all of it running."""

@@ -24,12 +24,6 @@ TAINT = [{"key": "dedicated", "value": "another-team", "effect": "NoSchedule"}]
 Start = Callable[..., Probe]
 
 
-@pytest.fixture(scope="module")
-def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
-    with Logged(tmp_path_factory.mktemp("logged")) as one:
-        yield one
-
-
 @pytest.fixture
 def start(logged: Logged, tmp_path: Path) -> Iterator[Start]:
     """Starts a probe called so, with these overlays of the user's."""

@@ -29,12 +29,6 @@ NO_REGION = "botocore.exceptions.NoRegionError: You must specify a region."
 FALLBACK = Cause("fallback", "the gateway gives no reason")
 
 
-@pytest.fixture(scope="module")
-def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
-    with Logged(tmp_path_factory.mktemp("logged")) as one:
-        yield one
-
-
 @pytest.fixture
 def sight(logged: Logged, tmp_path: Path) -> Iterator[Sight]:
     """Nobody has said anything yet, and all runs."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 import sandboxes
+from model_engine_sandbox import ENDPOINT
 
 pytestmark = pytest.mark.prove  # test_faults.py breaks and heals them all, and judges by what the suite makes of it
 ROOT = Path(__file__).parents[1]
@@ -51,20 +52,7 @@ class Deployment:
         }
         bundle = {"name": name, "schema_location": "TBA", "metadata": {}, "flavor": flavor}
         made = self.gateway.post("/v2/model-bundles", json=bundle).raise_for_status().json()
-        body = {
-            "name": name,
-            "model_bundle_id": made["model_bundle_id"],
-            "endpoint_type": "sync",
-            "cpus": "1",
-            "memory": "1Gi",
-            "storage": "2Gi",
-            "gpus": 0,
-            "min_workers": 1,
-            "max_workers": 1,
-            "per_worker": 1,
-            "labels": {"team": "infra", "product": "smoke-test"},
-            "metadata": {},
-        }
+        body = {**ENDPOINT, "name": name, "model_bundle_id": made["model_bundle_id"]}
         self.gateway.post("/v1/model-endpoints", json=body).raise_for_status()
         query = {"name": name, "order_by": "newest"}
         return self.gateway.get("/v1/model-endpoints", params=query).json()["model_endpoints"][0]["id"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from model_engine_sandbox import ENDPOINT
 
 from sandbox import directory
 
@@ -97,23 +98,6 @@ def gateway(started):
     return httpx.Client(base_url=started["gateway_url"], headers=headers, timeout=20)
 
 
-def endpoint(bundle):
-    """The request of R0 4.1 without its bundle."""
-    return {
-        **bundle,
-        "endpoint_type": "sync",
-        "cpus": "1",
-        "memory": "1Gi",
-        "storage": "2Gi",
-        "gpus": 0,
-        "min_workers": 1,
-        "max_workers": 1,
-        "per_worker": 1,
-        "labels": {"team": "infra", "product": "smoke-test"},
-        "metadata": {},
-    }
-
-
 def flavor(started):
     repository, _, tag = started["image"].rpartition(":")
     return {
@@ -132,7 +116,7 @@ def create_released(client, started, endpoint_name):
     """Bundle, endpoint, and the endpoint's id once the list's cache has let go."""
     bundle = {"name": endpoint_name, "schema_location": "TBA", "metadata": {}, "flavor": flavor(started)}
     answer = client.post("/v2/model-bundles", json=bundle).raise_for_status()
-    body = endpoint({"name": endpoint_name, "model_bundle_id": answer.json()["model_bundle_id"]})
+    body = {**ENDPOINT, "name": endpoint_name, "model_bundle_id": answer.json()["model_bundle_id"]}
     client.post("/v1/model-endpoints", json=body).raise_for_status()
     query = {"name": endpoint_name, "order_by": "newest"}
     return client.get("/v1/model-endpoints", params=query).json()["model_endpoints"][0]["id"]
@@ -179,7 +163,7 @@ def test_documented_contract_end_to_end_beside_the_other(released, name):
     before = held(started["kube_url"])
     assert all(before)
     with gateway(started) as client:
-        body = endpoint({"name": "e2e", "model_bundle": flavor(started)})
+        body = {**ENDPOINT, "name": "e2e", "model_bundle": flavor(started)}
         client.post("/v1/model-endpoints", json=body).raise_for_status()
 
         def listed():

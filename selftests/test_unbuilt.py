@@ -32,12 +32,6 @@ from seatrial.verdict import Unhealthy
 EMPTY, WAITS, TAKEN = Depth(True, 0, 0), Depth(True, 1, 0), Depth(True, 0, 1)
 
 
-@pytest.fixture(scope="module")
-def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
-    with Logged(tmp_path_factory.mktemp("logged")) as one:
-        yield one
-
-
 @pytest.fixture
 def gateway() -> Gateway:
     """Nobody has built its endpoint yet."""

@@ -134,8 +134,8 @@ class Lifecycle:
             ) from None
 
     @step
-    def gone(self) -> list[str]:
-        """Nothing of it is left in the cluster; what is terminating, and until when.
+    def gone(self) -> None:
+        """Nothing of it is left in the cluster; what is terminating, and until when, is noted.
 
         Seeing none of its objects proves nothing unless they were seen before the delete: then it is *error*.
         """
@@ -155,7 +155,8 @@ class Lifecycle:
             )
         if not self._ledger.how.get("unbuilt"):
             self._ledger.settle("gone")
-        return terminating
+        for line in terminating:
+            self.site.trial.note(line)
 
     @step
     def freed(self) -> float:
