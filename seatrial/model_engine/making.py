@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from seatrial.http_errors import Answered
 from seatrial.model_engine.belonging import another_deployment
 from seatrial.model_engine.client import BY_NAME, Contract, ModelEngine, Object
-from seatrial.model_engine.kinds import Kind
+from seatrial.model_engine.kinds import LLM, Kind
 from seatrial.model_engine.ledger import Ledger
 from seatrial.model_engine.sight import Sight
 from seatrial.model_engine.site import Site, gateways_log
@@ -21,6 +21,7 @@ LONGEST_OWNER = 24
 Values = Callable[[Contract], Mapping[str, str]]
 """What the payload of a contract wants to be filled in with; `BadSettings` for what nobody gave."""
 _LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?")
+_OR_WEIGHTS = ", or a checkpoint_path that was not sent"
 _NEVER_SENT = ("gateway/refused", "gateway/no-connection", "gateway/certificate")
 """Keys of the causes by which the request did not even leave."""
 
@@ -117,7 +118,7 @@ def _refused(kind: Kind, sight: Sight, said: str) -> Cause:
     return kind.refused(sight.name, said) or Cause(
         f"model_engine.create/{sight.name}",
         said,
-        do="a 500 here is the broker or the database; the gateway's log names it",
+        do=f"a 500 here is the broker or the database{_OR_WEIGHTS if kind is LLM else ''}; the gateway's log names it",
         look=gateways_log(site),
     )
 
