@@ -20,6 +20,7 @@ from seatrial.resources import NAMESPACES
 from seatrial.run import Run
 
 pytest_plugins = ("prove_kept",)
+gc.disable()  # until all is imported
 
 LONGEST = (
     *("test_prove_faults", "test_prove_workers", "test_runs", "test_sweep", "test_interrupts", "test_faults"),
@@ -95,6 +96,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     """The garbage collector need not look through what is imported, each time anew."""
     gc.freeze()
+    gc.enable()
 
 
 def _group(item: pytest.Item) -> None:
