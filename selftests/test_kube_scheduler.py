@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from kube_api_server import eventually
@@ -160,6 +161,76 @@ def test_a_full_node(core: client.CoreV1Api, namespace: str) -> None:
         "0/1 nodes are available: 1 Insufficient cpu, 1 Too many pods."
     )
     core.delete_node("small")
+
+
+@pytest.fixture
+def classes(api_client: client.ApiClient) -> Iterator[None]:
+    """As the product's chart has them."""
+    scheduling = client.SchedulingV1Api(api_client)
+    every: dict[str, dict[str, Any]] = {
+        "high": {"value": 100},
+        "default": {"value": 1, "preemptionPolicy": "Never"},
+        "low": {"value": -1},
+    }
+    for name, fields in every.items():
+        scheduling.create_priority_class({"metadata": {"name": name}, **fields})
+    yield
+    for name in every:
+        scheduling.delete_priority_class(name)
+
+
+def of(priority: str, count: int, **spec: Any) -> dict[str, Any]:
+    return {"priorityClassName": priority, "resources": gpus(count), **spec}
+
+
+@pytest.mark.usefixtures("classes")
+def test_the_lowest_make_room_for_a_pod_of_high_priority(core: client.CoreV1Api, namespace: str) -> None:
+    core.create_node(node("warm", nvidia_com__gpu="3"))
+    for name, priority in (("plain", "default"), ("low-1", "low"), ("low-2", "low")):
+        core.create_namespaced_pod(namespace, pod(name, **of(priority, 1, terminationGracePeriodSeconds=0)))
+        assert node_of(core, namespace, name) == "warm"
+    core.create_namespaced_pod(namespace, pod("never", **of("default", 1)))
+    insufficient = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    never = f"{insufficient} {NO_CLAIMS} not eligible due to preemptionPolicy=Never."
+    assert refusal(core, namespace, "never") == never
+    uid = core.create_namespaced_pod(namespace, pod("high", **of("high", 1))).metadata.uid
+    assert node_of(core, namespace, "high") == "warm"
+    said = {(event.reason, event.involved_object.name): event for event in core.list_namespaced_event(namespace).items}
+    assert said["FailedScheduling", "high"].message == insufficient
+    (gone,) = [event for (reason, _), event in said.items() if reason == "Preempted"]
+    assert (gone.message, gone.type) == (f"Preempted by pod {uid} on node warm", "Normal")
+    there = {one.metadata.name: one for one in core.list_namespaced_pod(namespace).items}
+    assert len(there.keys() & {"low-1", "low-2"}) == 1
+    assert gone.involved_object.name not in there
+    assert there["high"].status.nominated_node_name is None
+    core.delete_namespaced_pod("never", namespace)
+    core.delete_node("warm")
+
+
+@pytest.mark.usefixtures("classes")
+def test_what_was_made_free_is_kept_for_whom_it_was(core: client.CoreV1Api, namespace: str) -> None:
+    core.create_node(node("kept", nvidia_com__gpu="2"))
+    core.create_namespaced_pod(namespace, pod("low", **of("low", 2)))  # its grace period is 30 s
+    assert node_of(core, namespace, "low") == "kept"
+    core.create_namespaced_pod(namespace, pod("high", **of("high", 1)))
+    refusal(core, namespace, "high")
+    assert core.read_namespaced_pod("high", namespace).status.nominated_node_name == "kept"
+    core.create_namespaced_pod(namespace, pod("two", **of("default", 2)))
+    refusal(core, namespace, "two")
+    core.patch_node("kept", {"metadata": {"labels": {"looked": "again"}}})
+    under_way = f"{NO_CLAIMS} not eligible due to a terminating pod on the nominated node."
+    eventually(lambda: endswith(refusal(core, namespace, "high"), under_way))
+    (conditions,) = [one for one in core.read_namespaced_pod("low", namespace).status.conditions if one.reason][:1]
+    assert (conditions.type, conditions.reason) == ("DisruptionTarget", "PreemptionByScheduler")
+    core.delete_namespaced_pod("low", namespace, grace_period_seconds=0)
+    assert node_of(core, namespace, "high") == "kept"
+    refusal(core, namespace, "two")
+    core.delete_namespaced_pod("two", namespace)
+    core.delete_node("kept")
+
+
+def endswith(text: str, end: str) -> None:
+    assert text.endswith(end)
 
 
 def test_a_pod_that_asks_nonsense_stops_nothing(core: client.CoreV1Api, namespace: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,10 +63,18 @@ def test_who_uses_them_may_be_hidden_from_us(one: Sandbox, tmp_path: Path) -> No
 
 def test_balloons_are_named_with_what_makes_them_give_way(one: Sandbox, tmp_path: Path) -> None:
     with one.broken("balloons"):
-        busy = judged(tmp_path, "-m", "tier_b", timeout=LONGEST, **one.environment())
-    assert set(busy.verdicts.values()) == {"error (busy)"}, busy.out
-    assert "overlays: {model_engine/released/llm_endpoint: {high_priority: true}}" in busy.out
-    assert created(busy) == []
+        busy = judged(tmp_path / "busy", "-m", "tier_b", timeout=LONGEST, **one.environment())
+        remedy = re.search(r"overlays: (\{model_engine/released/llm_endpoint: \{high_priority: true\}\})", busy.out)
+        assert set(busy.verdicts.values()) == {"error (busy)"}, busy.out
+        assert remedy, busy.out
+        assert created(busy) == []
+        given = ("--set", f"overlays={remedy[1]}")
+        served = judged(tmp_path / "served", "-m", "tier_b", *given, timeout=LONGEST, **one.environment())
+        with one.kube() as kube:
+            events = kube.get("/api/v1/events").raise_for_status().json()["items"]
+    assert served.verdicts == {f"tier_b/{name}": "pass" for name in TIER_B}, served.out
+    gone = [event["involvedObject"]["name"] for event in events if event["reason"] == "Preempted"]
+    assert [name.startswith("model-engine-balloon-") for name in gone] == [True]
 
 
 def test_what_is_kept_is_spoken_to_and_swept(one: Sandbox, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from sandbox.kube import quantities
+from sandbox.kube import preemption, quantities
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.controllers.loop import ControlLoop, Item
 from sandbox.kube.objects import Object, get, is_deleting, is_terminal, name_of, with_condition
@@ -18,6 +18,7 @@ from sandbox.kube.store import Event
 
 NAME = "default-scheduler"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
+NO_CLAIMS = "no new claims to deallocate, preemption:"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 
@@ -34,11 +35,22 @@ class Misfit:
 
 @dataclass
 class _Node:
-    """A node with what its pods already use."""
+    """A node with its pods, those included for whom it was made free."""
 
     node: Object
-    used: Resources = field(default_factory=dict)
-    pods: int = 0
+    pods: list[Object] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return str(self.node["metadata"]["name"])
+
+    @property
+    def used(self) -> Resources:
+        total: Resources = {}
+        for pod in self.pods:
+            for name, amount in requests(pod).items():
+                total[name] = total.get(name, Fraction(0)) + amount
+        return total
 
     @property
     def allocatable(self) -> Resources:
@@ -69,24 +81,26 @@ class Scheduler(ControlLoop):
         if pod is None or is_deleting(pod) or get(pod, "spec.nodeName"):
             self._waiting.discard(item)
             return
-        nodes = self._nodes()
-        misfits = [(node, misfit(pod, node)) for node in nodes]
+        misfits = [(node, misfit(pod, node)) for node in self._nodes(pod)]
         fitting = [node for node, why in misfits if why is None]
         if fitting:
             self._waiting.discard(item)
-            self._bind(pod, min(fitting, key=lambda node: (node.pods, node.node["metadata"]["name"])).node)
+            self._bind(pod, min(fitting, key=lambda node: (len(node.pods), node.name)).node)
         else:
             self._waiting.add(item)
-            self._refuse(pod, [why for _, why in misfits if why is not None])
+            self._refuse(pod, [(node, why) for node, why in misfits if why is not None])
 
-    def _nodes(self) -> list[_Node]:
+    def _nodes(self, pod: Object) -> list[_Node]:
+        """As the pod finds them: what was made free for another one is not for those below that."""
         nodes = {node["metadata"]["name"]: _Node(node) for node in self.cluster.list(NODES)}
-        for pod in self.cluster.list(PODS):
-            node = nodes.get(get(pod, "spec.nodeName"))
-            if node is not None and not is_terminal(pod):
-                node.pods += 1
-                for name, amount in requests(pod).items():
-                    node.used[name] = node.used.get(name, Fraction(0)) + amount
+        own = preemption.priority(self.cluster, pod)
+        for other in self.cluster.list(PODS):
+            bound = get(other, "spec.nodeName")
+            node = nodes.get(bound or preemption.nominated(other))
+            if node is None or is_terminal(other) or name_of(other) == name_of(pod):
+                continue
+            if bound or preemption.priority(self.cluster, other) >= own:
+                node.pods.append(other)
         return list(nodes.values())
 
     def _bind(self, pod: Object, node: Object) -> None:
@@ -99,12 +113,16 @@ class Scheduler(ControlLoop):
             "spec": {**pod["spec"], "nodeName": name},
             "status": {**pod["status"], "conditions": conditions},
         }
+        bound["status"].pop("nominatedNodeName", None)
         self.store.write(PODS.key, "MODIFIED", bound, pod)
         message = f"Successfully assigned {'/'.join(name_of(pod))} to {name}"
         record(self.cluster, NAME, bound, "Normal", "Scheduled", message)
 
-    def _refuse(self, pod: Object, misfits: list[Misfit]) -> None:
-        message = explain(misfits)
+    def _refuse(self, pod: Object, misfits: list[tuple[_Node, Misfit]]) -> None:
+        there = next((node.pods for node, _ in misfits if node.name == preemption.nominated(pod)), [])
+        ineligible = preemption.ineligible(self.cluster, pod, there)
+        node, victims = ("", []) if ineligible else self._candidate(pod, misfits)
+        message = explain([why for _, why in misfits], ineligible, helped=bool(victims))
         unscheduled = {
             "type": "PodScheduled",
             "status": "False",
@@ -113,8 +131,27 @@ class Scheduler(ControlLoop):
             "lastProbeTime": None,
         }
         conditions = with_condition(get(pod, "status.conditions", []), unscheduled)
-        pod = self.cluster.write_status(PODS, pod, {**pod["status"], "conditions": conditions})
+        status = {**pod["status"], "conditions": conditions, **({"nominatedNodeName": node} if node else {})}
+        pod = self.cluster.write_status(PODS, pod, status)
         record(self.cluster, NAME, pod, "Warning", "FailedScheduling", message)
+        for victim in victims:
+            preemption.drive_out(self.cluster, NAME, victim, pod)
+
+    def _candidate(self, pod: Object, misfits: list[tuple[_Node, Misfit]]) -> tuple[str, list[Object]]:
+        """The node where the fewest and lowest have to go, and who they are; empty where that helps nowhere."""
+        found = []
+        for node in (node for node, why in misfits if why.preemptable):
+
+            def fits(pods: list[Object], node: Object = node.node) -> bool:
+                return misfit(pod, _Node(node, pods)) is None
+
+            if gone := preemption.victims(self.cluster, pod, node.pods, fits):
+                levels = [preemption.priority(self.cluster, one) for one in gone]
+                found.append(((max(levels), len(gone), node.name), gone))
+        if not found:
+            return "", []
+        (_, _, name), gone = min(found, key=lambda one: one[0])
+        return name, gone
 
 
 def schedulability(node: Object | None) -> Object | None:
@@ -129,17 +166,15 @@ def schedulability(node: Object | None) -> Object | None:
     }
 
 
-def explain(misfits: list[Misfit]) -> str:
-    """The text of FailedScheduling for the nodes' misfits."""
+def explain(misfits: list[Misfit], ineligible: str = "", *, helped: bool = False) -> str:
+    """The text of FailedScheduling for the nodes' misfits; of preemption it says why it does not help."""
     if not misfits:
         return "no nodes available to schedule pods"
     filters = Counter(reason for why in misfits for reason in why.reasons)
-    preemption = Counter(NO_VICTIMS if why.preemptable else NOT_HELPFUL for why in misfits)
+    others = Counter(NO_VICTIMS if why.preemptable else NOT_HELPFUL for why in misfits)
     unavailable = f"0/{len(misfits)} nodes are available:"
-    return (
-        f"{unavailable} {_counted(filters)}. no new claims to deallocate, "
-        f"preemption: {unavailable} {_counted(preemption)}."
-    )
+    said = f"{unavailable} {_counted(filters)}."
+    return said if helped else f"{said} {NO_CLAIMS} {ineligible or f'{unavailable} {_counted(others)}.'}"
 
 
 def _counted(reasons: Counter[str]) -> str:
@@ -191,13 +226,13 @@ def affine(pod: Object, node: Object) -> bool:
 
 
 def _unfit(pod: Object, node: _Node) -> Misfit | None:
-    allocatable = node.allocatable
+    allocatable, used = node.allocatable, node.used
     reasons, preemptable = [], True
-    if node.pods + 1 > allocatable.get("pods", Fraction(110)):
+    if len(node.pods) + 1 > allocatable.get("pods", Fraction(110)):
         reasons.append("Too many pods")
     for name, amount in requests(pod).items():
         available = allocatable.get(name, Fraction(0))
-        if amount > available - node.used.get(name, Fraction(0)):
+        if amount > available - used.get(name, Fraction(0)):
             reasons.append(f"Insufficient {name}")
             # What the empty node could not give, no eviction can.
             preemptable = preemptable and amount <= available
