@@ -572,6 +572,11 @@ def test_last_words_of_workers(lines: list[str], key: str) -> None:
             f"llm.out-of-memory/{NAME}",
             None,
         ),
+        (
+            {"restartCount": 1, "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
+            f"llm.out-of-memory/{NAME}",
+            0.0,
+        ),
     ],
 )
 def test_workers_that_were_killed(kube: Kube, status: dict[str, Any], key: str, settle: float | None) -> None:
@@ -580,7 +585,7 @@ def test_workers_that_were_killed(kube: Kube, status: dict[str, Any], key: str, 
     kube.patch(PODS, "worker", "models", {"status": {"containerStatuses": [container]}}, subresource="status")
     found = vllm.trouble(kube, "models", NAME)
     assert (found.key if found else "") == key
-    assert found is None or (found.settle is settle and found.settle != math.inf)
+    assert found is None or (found.settle == settle and found.settle != math.inf)
 
 
 def test_a_worker_that_ends_late_is_waited_for_and_then_told(begin, kube: Kube) -> None:

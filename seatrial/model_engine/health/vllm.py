@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seatrial.kube import Kube, NotFound, Object
 from seatrial.resources import PODS
@@ -149,7 +149,9 @@ def _told(kube: Kube, pod: Object, name: str, status: Object, ended: Object) -> 
     previous = "terminated" not in status.get("state", {})
     look = f"{kube.kubectl} -n {namespace} logs {podname} -c {MAIN}{' --previous' if previous else ''} --tail 100"
     if ended.get("reason") == OUT_OF_MEMORY.words:
-        return OUT_OF_MEMORY.cause(name, (place,), f"{kube.kubectl} -n {namespace} describe pod {podname}")
+        cause = OUT_OF_MEMORY.cause(name, (place,), f"{kube.kubectl} -n {namespace} describe pod {podname}")
+        again = status.get("restartCount") and "running" not in status.get("state", {})
+        return replace(cause, settle=0.0) if again else cause
     try:
         said = kube.logs(podname, namespace, container=MAIN, previous=previous, tail=TAIL)
     except NotFound:
