@@ -99,6 +99,28 @@ def test_a_signal_without_a_handler_is_nothing(tmp_path: Path) -> None:
     served(tmp_path, test)
 
 
+def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    """The pod is deleted at the moment at which its program has begun, and nobody has been told yet."""
+
+    async def test(start: Start) -> None:
+        said = bytearray()
+        await (await start("-c", "print('warm')", said=said)).exited
+        pid = tmp_path / "pid"
+        waits = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
+        starting = asyncio.create_task(start("-c", waits, said=said))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(time.sleep, 0.5)  # a busy machine: both are there when it looks again
+        asyncio.get_running_loop().call_later(0.1, starting.cancel)
+        assert (await asyncio.gather(starting, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+        begun = int(pid.read_text())
+        end = time.monotonic() + 5
+        while alive(begun) and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        assert not alive(begun)
+
+    served(tmp_path, test)
+
+
 KUBELET = """
 import asyncio, pathlib, sys
 sys.path.insert(0, "selftests")

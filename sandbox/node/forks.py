@@ -67,7 +67,13 @@ class Forks:
             os.close(written)
         started: asyncio.Future[Begun] = asyncio.get_running_loop().create_future()
         self._starting[self._number] = started
-        return await started
+        try:
+            return await started
+        except asyncio.CancelledError:
+            if not started.cancelled() and started.exception() is None:  # it has begun just now, and nobody will know
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(started.result()[0], signal.SIGKILL)
+            raise
 
     def note(self, kind: bytes, group: int) -> None:
         """Have a process group that was started here ended when this process ends; or no longer."""

@@ -234,6 +234,7 @@ class Pod:
         with contextlib.suppress(ApiError):
             if not self._evicted:
                 await self._write_status()
+        with contextlib.suppress(ApiError):  # whatever became of its last words
             await self.node.client.delete(self.path, gracePeriodSeconds=0, preconditions={"uid": self.uid})
         shutil.rmtree(self.directory, ignore_errors=True)
         self.node.forget(self)
