@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from logged import CONFIG, ENDPOINTS, NAMESPACE, REDIS, Logged, line, recorded
 from recordings import until
 
+from seatrial import outlived
 from seatrial.model_engine import discovery
 from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.health import autoscaler, builder, cacher, config, gateway, images, kubeconfig, workload
@@ -356,6 +358,55 @@ def test_two_image_tags(logged: Logged, release: Release) -> None:
     cause = images.trouble(logged.kube, replace(release, components={**release.components, "builder": other}))
     assert cause is not None
     assert "builder: 2" in cause.evidence
+
+
+# -- restarts ------------------------------------------------------------------------------------------------------
+
+
+def ran(seconds: int, code: int = 1, again: str = "2026-11-21T10:01:00Z") -> dict[str, Any]:
+    """The status of a container that ended with `code` after so many seconds, and runs again since."""
+    last = {"exitCode": code, "startedAt": "2026-11-21T10:00:00Z", "finishedAt": f"2026-11-21T10:00:{seconds:02}Z"}
+    return {"restartCount": 1, "lastState": {"terminated": last}, "state": {"running": {"startedAt": again}}}
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds"),
+    [
+        pytest.param(ran(3), 5, id="short"),
+        pytest.param(ran(40), 0, id="long"),
+        pytest.param(ran(3, code=0), 0, id="ended-well"),
+        pytest.param({"state": {"running": {}}}, 0, id="first-run"),
+        pytest.param(ran(3) | {"state": {"waiting": {"reason": "CrashLoopBackOff"}}}, 0, id="does-not-run"),
+    ],
+)
+def test_how_long_a_restarted_container_must_run(status: dict[str, Any], seconds: float) -> None:
+    assert outlived.needed(status) == seconds
+
+
+def test_a_part_that_was_restarted_long_ago_runs(logged: Logged, infra: Infra) -> None:
+    logged.status("cacher", **ran(19))
+    began = time.monotonic()
+    infra.runs("cacher")
+    assert time.monotonic() - began < 5
+
+
+def test_a_part_that_was_restarted_just_now_is_looked_at_for_as_long_as_it_ran_before(
+    logged: Logged, infra: Infra
+) -> None:
+    """Whatever clock its node goes by."""
+    logged.status("cacher", **ran(0, again="2999-01-01T00:00:00Z"))
+    began = time.monotonic()
+    infra.runs("cacher")
+    assert time.monotonic() - began >= outlived.ROUNDED
+
+
+def test_a_part_that_crashes_again_while_it_is_looked_at_does_not_run(logged: Logged, infra: Infra) -> None:
+    logged.status("cacher", **ran(3, again="2999-01-01T00:00:00Z"))
+    crashes = threading.Timer(0.5, lambda: logged.status("cacher", **CRASHED))
+    crashes.start()
+    with pytest.raises(Unhealthy, match="crashes again and again"):
+        infra.runs("cacher")
+    crashes.join()
 
 
 # -- configuration -------------------------------------------------------------------------------------------------

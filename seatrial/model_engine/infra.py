@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from seatrial import policies
+from seatrial import outlived, policies
 from seatrial.kube import Kube, Object
 from seatrial.logs import Line
 from seatrial.model_engine import agreement, discovery, places
@@ -63,7 +63,29 @@ class Infra:
         """Every pod of `component` runs, ready and of its newest template."""
         if component not in self.release.components:
             raise Unhealthy(workload.missing(self.kube, self.release, component))
-        self.await_healthy(lambda: workload.rollout(self.kube, self.release, component), f"{component} runs")
+        since: dict[tuple[str, int], float] = {}
+
+        def look() -> Cause | None:
+            if cause := workload.rollout(self.kube, self.release, component):
+                return cause
+            self.outlived(component, since)
+            return None
+
+        self.await_healthy(look, f"{component} runs")
+
+    def outlived(self, component: str, since: dict[tuple[str, int], float]) -> None:
+        """A container in a crash loop is ready for a moment, too: AssertionError until it has outlived its last run.
+
+        `since`: when each run was first seen, since a node's clock may be another than the API server's.
+        """
+        for pod in words.pods(self.kube, self.release, component):
+            for status in pod.get("status", {}).get("containerStatuses") or []:
+                if status["name"] == self.release.container(component) and (wanted := outlived.needed(status)):
+                    name, now = pod["metadata"]["name"], time.monotonic()
+                    seen = now - since.setdefault((name, status.get("restartCount", 0)), now)
+                    for_now = max(seen, outlived.age(status, self.kube.now()))
+                    said = f"{name} has been restarted, and has not lasted for {wanted:.0f} s yet, as it did not before"
+                    assert for_now >= wanted, said
 
     def await_healthy(self, look: Callable[[], Cause | None], what: str, timeout: float = RUNNING) -> None:
         """Wait until `look` finds no cause."""
