@@ -19,6 +19,8 @@ Kind = Callable[[Any, Path], Any]
 """Takes the value and the directory that relative paths start from; raises `Malformed`."""
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DNS_SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_HOST = re.compile(r"[A-Za-z0-9]([\w.-]*\w)?\.?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{[A-Za-z_-]+\}")
 _FILL_IN = "fill it in, or leave the setting away"
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -49,6 +51,22 @@ def name(value: Any, base: Path) -> str:
     found = text(value, base)
     if not _DNS_LABEL.fullmatch(found):
         raise Malformed("is no Kubernetes name", "use lower-case letters, digits and '-', at most 63 characters")
+    return found
+
+
+def object_name(value: Any, base: Path) -> str:
+    """The name of a Secret or a service account: a DNS subdomain (RFC 1123)."""
+    found = text(value, base)
+    if not _DNS_SUBDOMAIN.fullmatch(found):
+        raise Malformed("is no Kubernetes name", "use lower-case letters, digits, '-' and '.'")
+    return found
+
+
+def host(value: Any, base: Path) -> str:
+    """A host's name or address, without scheme and port."""
+    found = text(value, base)
+    if not _HOST.fullmatch(found):
+        raise Malformed("is no name of a host", "give it alone, without scheme, user, port and path")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ class Resource:
         """The path of one object, or of a collection; without a namespace that of all namespaces."""
         if bool(namespace) > self.namespaced or (name and bool(namespace) < self.namespaced):
             raise ValueError(f"{self}: namespace {namespace!r} does not go with name {name!r}")
-        within = f"/namespaces/{namespace}" if namespace else ""
-        return "/".join(filter(None, (self.discovery + within, self.plural, name, subresource)))
+        within = f"/namespaces/{quote(namespace, safe=':')}" if namespace else ""
+        within += f"/{self.plural}"
+        return "/".join(filter(None, (self.discovery + within, quote(name, safe=":"), subresource)))
 
     def __str__(self) -> str:
         return f"{self.plural}.{self.group}" if self.group else self.plural

@@ -51,20 +51,21 @@ class Settings:
         str | None, Place(kinds.image_repository, "of the echo server", env="MODEL_ENGINE_IMAGE_REPOSITORY")
     ]
     model_engine_image_tag: Annotated[str | None, Place(kinds.image_tag, "its tag", env="MODEL_ENGINE_IMAGE_TAG")]
-    redis_host: Annotated[str | None, Place(kinds.text, "of the cache Redis", env="REDIS_HOST")]
+    redis_host: Annotated[str | None, Place(kinds.host, "of the cache Redis", env="REDIS_HOST")]
     redis_port: Annotated[int | None, Place(kinds.port, "its port", env="REDIS_PORT")]
-    broker_redis_host: Annotated[str | None, Place(kinds.text, "of the Redis broker", env="BROKER_REDIS_HOST")]
+    broker_redis_host: Annotated[str | None, Place(kinds.host, "of the Redis broker", env="BROKER_REDIS_HOST")]
     broker_redis_port: Annotated[int | None, Place(kinds.port, "its port", env="BROKER_REDIS_PORT")]
     db_url: Annotated[Secret | None, Place(kinds.secret, "of the database", env="DB_URL", only=NO_DB_URL)]
     asb_secret_name: Annotated[
-        str | None, Place(kinds.text, "the Secret that logs the release in to Service Bus", env="ASB_SECRET_NAME")
+        str | None,
+        Place(kinds.object_name, "the Secret that logs the release in to Service Bus", env="ASB_SECRET_NAME"),
     ]
-    asb_namespace: Annotated[str | None, Place(kinds.text, "of Service Bus", env="SERVICEBUS_NAMESPACE")]
+    asb_namespace: Annotated[str | None, Place(kinds.host, "of Service Bus", env="SERVICEBUS_NAMESPACE")]
     aws_region: Annotated[str | None, Place(kinds.text, "that SQS is asked in", env="AWS_REGION")]
     vllm_repository: Annotated[str | None, Place(kinds.image_repository, "of the vLLM image", env="VLLM_REPOSITORY")]
     vllm_tag: Annotated[str | None, Place(kinds.image_tag, "its tag", env="VLLM_TAG")]
     model_engine_service_account: Annotated[
-        str | None, Place(kinds.text, "of the release's pods", env="MODEL_ENGINE_SERVICE_ACCOUNT")
+        str | None, Place(kinds.object_name, "of the release's pods", env="MODEL_ENGINE_SERVICE_ACCOUNT")
     ]
     autoscaling_horizontal: Annotated[bool | None, Place(kinds.switch, "whether the gateway has an HPA")]
     celery_autoscaler: Annotated[bool | None, Place(kinds.switch, "whether the release has its autoscaler")]

@@ -523,3 +523,8 @@ def test_names_as_kubectl_and_rbac_have_them():
     assert log.rule == '{apiGroups: [""], resources: ["pods/log"], verbs: ["get"]}'
     assert str(Asked("list", DEPLOYMENTS)) == "list deployments.apps in all namespaces"
     assert Asked("list", DEPLOYMENTS, "models").path == "/apis/apps/v1/namespaces/models/deployments"
+
+
+def test_a_name_that_is_none_leads_nowhere_else() -> None:
+    assert PODS.path("models", "../secrets") == "/api/v1/namespaces/models/pods/..%2Fsecrets"
+    assert PODS.path("models", "a", "log") == "/api/v1/namespaces/models/pods/a/log"

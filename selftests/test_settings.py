@@ -193,6 +193,12 @@ def test_what_a_sandbox_says_is_mixed_with_no_other_deployment(tmp_path: Path) -
         ("gateway_url=http://me:a-real-secret@x y", "gateway_url holds a blank"),
         ("ca_bundle=/nowhere/ca.pem", "cannot be read: No such file or directory"),
         ("record_directory=~nobody-of-that-name/x", "home of a user that does not exist"),
+        ("asb_secret_name=../pods", "asb_secret_name '../pods' is no Kubernetes name"),
+        ("asb_secret_name=My_Secret", "is no Kubernetes name"),
+        ("model_engine_service_account=a/b", "is no Kubernetes name"),
+        ("asb_namespace=https://x.servicebus.windows.net/", "is no name of a host"),
+        ("broker_redis_host=redis://x", "is no name of a host"),
+        ("redis_host=x:6379", "is no name of a host"),
         ("model_engine_image_repository=r:1.9", "is no image repository"),
         ("model_engine_image_tag=a b", "is no image tag"),
         (
