@@ -11,12 +11,13 @@ import pytest
 import recordings
 
 from seatrial.journal import open_entries
-from seatrial.model_engine import agreement, cloud_roles, regions, service_bus
+from seatrial.model_engine import agreement, cloud_roles, regions, service_bus, services
 from seatrial.model_engine.agreement import AUTOSCALER, BUILDER, FORWARDER, GATEWAY, HELM
 from seatrial.model_engine.async_tasks import where
 from seatrial.model_engine.cloud_roles import How
 from seatrial.model_engine.configuration import REDIS, Configuration
 from seatrial.model_engine.depths import REDIS_DATABASES, Depth, Watch
+from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.ground import Ground
 from seatrial.model_engine.health import broker
 from seatrial.model_engine.queue_services import QUEUE_SERVICES
@@ -162,6 +163,35 @@ def test_a_queue_that_nobody_came_to_make_is_not_left(record: Record, began: boo
     with pytest.raises(NotJudged):
         asked.result()
     assert [one.name for one in open_entries(events(record.path.parent))] == left
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "asked"),
+    [
+        ({}, {}, ({}, "theirs")),
+        ({"asb_namespace": "theirs"}, {}, ({}, "theirs")),
+        ({"asb_namespace": "theirs.servicebus.windows.net"}, {}, ({}, "theirs")),
+        ({"asb_namespace": "ours"}, {}, None),
+        ({}, {"SERVICEBUS_NAMESPACE": "ours"}, ({}, "theirs")),  # set for another program, perhaps: a warning
+    ],
+)
+def test_the_namespace_is_the_pods_own(
+    record: Record, given: dict[str, str], environment: dict[str, str], asked: tuple[dict[str, str], str] | None
+) -> None:
+    settings = Settings.load({"set": [f"{key}={one}" for key, one in given.items()]}, environment, Path("/"))
+    trial, release = Trial(Run("t5k2m9x7qd", Path("/")), settings, record), cast(Release, object())
+    ground = Ground(trial, None, release, Configuration(), "models", "models")
+    place = Place("models", "m", OWN, env=({"name": "SERVICEBUS_NAMESPACE", "value": "theirs"},))
+    if asked is None:
+        with pytest.raises(Unhealthy, match=r"pods ask Service Bus in theirs, and asb_namespace is ours \(--set"):
+            services.WHERE["servicebus"](ground, place)
+        return
+    assert services.WHERE["servicebus"](ground, place) == asked
+    warned = [one["line"] for one in events(record.path.parent) if one["kind"] == "warning"]
+    assert len(warned) == len(environment), warned
+    ground.release = None
+    told = settings.asb_namespace
+    assert services.WHERE["servicebus"](ground, place)[1] == (told or "theirs").partition(".")[0]
 
 
 # -- agreement ------------------------------------------------------------------------------------------------------

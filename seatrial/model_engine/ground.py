@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -129,7 +130,16 @@ class Ground:
     def _as_told(self, place: Place) -> Place:
         settings = self.trial.settings
         account = settings.model_engine_service_account
-        return replace(place, service_account=account) if account else place
+        if not account:
+            return place
+        with suppress(Refused):  # then the pods that are to run under it will tell
+            if not self._has_account(place.namespace, account):
+                raise BadSettings(
+                    f"there is no service account {account} in namespace {place.namespace}",
+                    source=f"model_engine_service_account: {settings.source('model_engine_service_account')}",
+                    do=f"correct it, or leave it away: the release's pods run under {place.service_account}",
+                )
+        return replace(place, service_account=account)
 
     def _there(self, namespace: str) -> None:
         if cause := self.missing.get(namespace):

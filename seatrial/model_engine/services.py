@@ -19,13 +19,13 @@ from seatrial.model_engine.configuration import (
     Redis,
 )
 from seatrial.model_engine.ground import Ground
-from seatrial.model_engine.health import database, redis
+from seatrial.model_engine.health import database, redis, service_bus
 from seatrial.model_engine.health.signs import Sign, by_code
 from seatrial.model_engine.queue_services import QUEUE_SERVICES, QueueService
 from seatrial.probe import Place
 from seatrial.secret import Secret
 from seatrial.settings import how_to_give
-from seatrial.verdict import BadSettings, Blocked, Cause, NotApplicable, NotJudged, Reason, Unhealthy
+from seatrial.verdict import BadSettings, Blocked, Cause, NotApplicable, NotJudged, Reason, Unhealthy, Unreachable
 
 QUEUE = "queue"
 """Kind of the journal's entries for queues of ours."""
@@ -266,11 +266,18 @@ def _queue_service(
     if configuration.broker != asked.name:
         raise NotApplicable(f"the broker is {configuration.broker} ({_source(ground)})")
     place = _with(ground.identity("builder" if ground.release else "gateway"), *asked.variables)
-    own, where = _WHERE[asked.name](ground, place)
+    own, where = WHERE[asked.name](ground, place)
     ask: dict[str, Any] = {"do": do, **more, **own}
     if journaled:
         ground.trial.journal.intend(QUEUE, journaled, where=where, by_pod=True, type=asked.deletes(journaled, where))
-    probe = ground.prober.start(f"{asked.name}-{do}", place, asked.program, (ask,))
+    try:
+        probe = ground.prober.start(f"{asked.name}-{do}", place, asked.program, (ask,))
+    except Unreachable:
+        raise  # the pod may be there
+    except Exception:
+        if journaled:
+            ground.trial.journal.settled(Entry(QUEUE, journaled), "never made")
+        raise
     return Answer(ground, asked.name, probe, _seen(ground, place), _look(ground, "builder"))
 
 
@@ -281,33 +288,42 @@ def _region(ground: Ground, place: Place) -> tuple[dict[str, str], str]:
     if settings.aws_region and ground.release is None:
         return {"region": settings.aws_region}, settings.aws_region
     if settings.aws_region and settings.aws_region != theirs:
-        _another_region(ground, theirs, settings.aws_region)
+        _another(ground, SQS, "wrong-region", ("AWS_REGION", theirs), ("aws_region", settings.aws_region))
     return {}, theirs
 
 
 def _namespace(ground: Ground, place: Place) -> tuple[dict[str, str], str]:
     """What Service Bus is asked with, and in which of its namespaces."""
     theirs = places.plain_env(place).get("SERVICEBUS_NAMESPACE") or ""
-    told = ground.trial.settings.asb_namespace
-    return ({"namespace": told}, told) if told else ({}, theirs)
+    told = (ground.trial.settings.asb_namespace or "").removesuffix(service_bus.SUFFIX)
+    if told and (ground.release is None or not theirs):
+        return {"namespace": told}, told
+    if told and told != theirs.removesuffix(service_bus.SUFFIX):
+        _another(ground, SERVICE_BUS, "wrong-namespace", ("SERVICEBUS_NAMESPACE", theirs), ("asb_namespace", told))
+    return {}, theirs
 
 
-_WHERE = {SQS: _region, SERVICE_BUS: _namespace}
+WHERE = {SQS: _region, SERVICE_BUS: _namespace}
+"""What each queue service is asked with beside the pods' own variables, and where: its region or namespace."""
 
 
-def _another_region(ground: Ground, theirs: str, told: str) -> None:
-    """The pods ask in another region than the user says: a variable that is set for other programs, too, is doubt."""
-    source = ground.trial.settings.source("aws_region")
-    line = f"the release's pods ask SQS in {theirs}, and aws_region is {told} ({source})"
+def _another(ground: Ground, broker: str, code: str, theirs: tuple[str, str], told: tuple[str, str]) -> None:
+    """The pods' variable says another place than the user's setting: one that is set for other programs, too, is doubt.
+
+    `theirs`, `told`: name and value.
+    """
+    asked, (variable, there), (setting, elsewhere) = QUEUE_SERVICES[broker], theirs, told
+    source = ground.trial.settings.source(setting)
+    line = f"the release's pods ask {asked.title} in {there}, and {setting} is {elsewhere} ({source})"
     if source.endswith("(environment)"):
         ground.trial.warn(line)
         return
     raise Unhealthy(
         Cause(
-            "broker.wrong-region/sqs",
+            f"{asked.component}.{code}/{broker}",
             line,
-            evidence=(f"AWS_REGION of the builder's pods: {theirs}",),
-            do="set AWS_REGION for the release's pods (extraEnvVars), or correct aws_region",
+            evidence=(f"{variable} of the builder's pods: {there}",),
+            do=f"set {variable} for the release's pods, or correct {setting}",
             look=_look(ground, "builder"),
         )
     )

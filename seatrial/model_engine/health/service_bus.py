@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from seatrial.model_engine.health.signs import Sign
 
+SUFFIX = ".servicebus.windows.net"
+"""What a namespace's address ends with."""
 AT = "servicebus"
 """As messages, and the keys of causes, name it."""
 _WHERE = (
