@@ -29,8 +29,7 @@ def payload(path: str, overlays: Overlays = NONE, /, **values: str) -> Any:
 
     KeyError for a name that nobody filled in; in an overlay nothing is filled in.
     """
-    raw = json.loads((ROOT / f"{path}.json").read_text(encoding="utf-8"))
-    return overlaid(path, _filled(raw, values), overlays)
+    return overlaid(path, _filled(_raw(path), values), overlays)
 
 
 def program(name: str) -> str:
@@ -63,8 +62,33 @@ def overlays(value: Any, _base: Path) -> dict[str, dict[str, Any]]:
             raise Malformed(f"names no payload: there is no payloads/{path}.json", instead(str(path), known()))
         if not isinstance(patch, dict):
             raise Malformed(f"holds {in_yaml(patch)} for {path}, not a mapping", do)
+        _refuse_misshapen(path, _raw(path), patch)
         _refuse_ours(path, patch)
     return found
+
+
+def _raw(path: str) -> Any:
+    return json.loads((ROOT / f"{path}.json").read_text(encoding="utf-8"))
+
+
+def _refuse_misshapen(where: str, under: Any, over: Any) -> None:
+    """A mapping, a list or a plain value stays one: whoever gets it would refuse it, and the deployment be blamed."""
+    if over is None:
+        return
+    if _shape(under) != _shape(over):
+        raise Malformed(f"holds {in_yaml(over)} for {where}, not {_shape(under)}", "write it as it stands in payloads/")
+    if isinstance(under, dict):
+        for key in under.keys() & over.keys():
+            _refuse_misshapen(f"{where}: {key}", under[key], over[key])
+    elif isinstance(under, list) and under:
+        named = {one["name"]: one for one in under if isinstance(one, dict) and "name" in one}
+        for one in over:
+            like = named.get(one["name"], {}) if named and isinstance(one, dict) and "name" in one else under[0]
+            _refuse_misshapen(where, like, one)
+
+
+def _shape(value: Any) -> str:
+    return in_yaml(value) if isinstance(value, dict | list) else "a plain value"
 
 
 def _whole(path: Path) -> str:
