@@ -15,7 +15,7 @@ from seatrial.model_engine import agreement, cloud_roles, regions, service_bus, 
 from seatrial.model_engine.agreement import AUTOSCALER, BUILDER, FORWARDER, GATEWAY, HELM
 from seatrial.model_engine.async_tasks import where
 from seatrial.model_engine.cloud_roles import How
-from seatrial.model_engine.configuration import REDIS, Configuration
+from seatrial.model_engine.configuration import REDIS, Configuration, Redis
 from seatrial.model_engine.depths import REDIS_DATABASES, Depth, Watch
 from seatrial.model_engine.discovery import Release
 from seatrial.model_engine.ground import Ground
@@ -192,6 +192,32 @@ def test_the_namespace_is_the_pods_own(
     ground.release = None
     told = settings.asb_namespace
     assert services.WHERE["servicebus"](ground, place)[1] == (told or "theirs").partition(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "asked", "warned"),
+    [
+        ({}, {}, (None, None), ""),
+        ({"redis_host": "theirs"}, {"REDIS_PORT": "6379"}, ("theirs", 6379), ""),
+        ({}, {"REDIS_HOST": "ours"}, (None, None), "(REDIS_HOST (environment)): theirs:6379 was asked"),
+        ({"redis_port": "7"}, {}, (None, 7), "settings say theirs:7 (--set redis_port=…): theirs:7 was asked"),
+        ({"redis_host": "ours", "probe_from": "runner"}, {}, ("ours", None), ""),  # a way of this machine's own
+    ],
+)
+def test_a_redis_of_the_settings_is_not_taken_for_the_releases(
+    record: Record,
+    given: dict[str, str],
+    environment: dict[str, str],
+    asked: tuple[str | None, int | None],
+    warned: str,
+) -> None:
+    settings = Settings.load({"set": [f"{key}={one}" for key, one in given.items()]}, environment, Path("/"))
+    trial, release = Trial(Run("t5k2m9x7qd", Path("/")), settings, record), cast(Release, object())
+    ground = Ground(trial, None, release, Configuration(), "models", "models")
+    assert services._told(ground, Redis("theirs", 6379, "redis://theirs:6379"), "cache") == asked
+    lines = [one["line"] for one in events(record.path.parent) if one["kind"] == "warning"]
+    assert len(lines) == bool(warned)
+    assert warned in "".join(lines)
 
 
 # -- agreement ------------------------------------------------------------------------------------------------------

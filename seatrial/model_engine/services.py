@@ -35,6 +35,8 @@ CACHE_PREFIX = "launch-k8s-cache:"
 """What the keys of the product's cache begin with."""
 DATABASE_URL, CLOUD_SECRET, TOKEN = "ML_INFRA_DATABASE_URL", "DB_SECRET_NAME", "REDIS_AUTH_TOKEN"
 """Variables of the product's pods."""
+SETTINGS = {"cache": ("redis_host", "redis_port"), "broker": ("broker_redis_host", "broker_redis_port")}
+"""What users say of a Redis: the settings of its host and port."""
 _OURS = "SEATRIAL_URL"
 _CONFIG = "SEATRIAL_CONFIG"
 SQLSTATES = {
@@ -134,7 +136,7 @@ def cache(ground: Ground) -> Answer:
         raise BadSettings(f"{where}", source=configuration.source, do=how_to_give("redis_host"))
     place = _with(ground.place("cacher" if ground.release else "gateway"))
     ask: dict[str, Any] = {"commands": [["PING"], _write(ground, CACHE_PREFIX)]}
-    return _redis(ground, place, ask, found, settings.redis_host, settings.redis_port, "cache")
+    return _redis(ground, place, ask, found, "cache")
 
 
 def redis_broker(ground: Ground) -> Answer:
@@ -142,7 +144,7 @@ def redis_broker(ground: Ground) -> Answer:
     settings = ground.trial.settings
     ground.configuration.require()
     ground.trial.scope.require_clouds(ground.configuration.cloud, _source(ground))
-    if ground.configuration.broker != REDIS and settings.broker_redis_host is None:
+    if ground.configuration.broker != REDIS and (ground.release or settings.broker_redis_host is None):
         raise NotApplicable(f"the broker is {ground.configuration.broker} ({_source(ground)})")
     place = _with(ground.place("builder" if ground.release else "gateway"), TOKEN)
     found = ground.configuration.broker_redis(places.plain_env(place))
@@ -150,7 +152,7 @@ def redis_broker(ground: Ground) -> Answer:
         raise BadSettings("nothing says where the Redis broker is", do=how_to_give("broker_redis_host"))
     each = [one for database in BROKER_DATABASES for one in (["SELECT", database], _write(ground, PREFIX))]
     ask: dict[str, Any] = {"commands": [["PING"], *each], "token_env": TOKEN}
-    return _redis(ground, place, ask, found, settings.broker_redis_host, settings.broker_redis_port, "broker")
+    return _redis(ground, place, ask, found, "broker")
 
 
 def database_answers(ground: Ground) -> Answer:
@@ -161,6 +163,8 @@ def database_answers(ground: Ground) -> Answer:
     ask = {"env": DATABASE_URL}
     if settings.db_url is not None:
         ask, secrets = {"env": _OURS}, {_OURS: settings.db_url}
+        if ground.release is not None:
+            ground.trial.note(f"asked at db_url ({settings.source('db_url')}), which need not be what the release has")
     elif ground.kube is None:
         raise NotApplicable("nothing says where the database is, and the run goes without the cluster (--no-cluster)")
     elif DATABASE_URL not in {one["name"] for one in place.env}:
@@ -334,12 +338,11 @@ def _redis(
     place: Place,
     ask: dict[str, Any],
     found: Redis | None,
-    host: str | None,
-    port: int | None,
     what: str,
 ) -> Answer:
     """Its address by the configuration, host and port by the settings where they are given; no password of the release
     leaves the cluster, and none is in an argument."""
+    host, port = _told(ground, found, what)
     secrets: dict[str, Secret] = {}
     if found is None:
         ask["url"] = f"redis://{host}:{port or 6379}"
@@ -359,6 +362,27 @@ def _redis(
     return Answer(
         ground, "redis", probe, _seen(ground, place), _look(ground, "cacher" if what == "cache" else "builder")
     )
+
+
+def _told(ground: Ground, found: Redis | None, what: str) -> tuple[str | None, int | None]:
+    """Host and port by the user's settings, None for what is not given; what the release goes by is in doubt beside it.
+
+    Variables that are set for other programs, too, do not lead away from the release's own Redis.
+    """
+    settings, names = ground.trial.settings, SETTINGS[what]
+    host, port = (getattr(settings, name) for name in names)
+    if found is None or ground.release is None or settings.probe_from == "runner":
+        return host, port
+    told = f"{host or found.host}:{port or found.port}"
+    if told == found.at:
+        return host, port
+    sources = [settings.source(name) for name in names if settings.named(name)]
+    astray = all(one.endswith("(environment)") for one in sources)
+    ground.trial.warn(
+        f"the release goes by Redis at {found.at}, the settings say {told} ({', '.join(sources)}): "
+        f"{found.at if astray else told} was asked"
+    )
+    return (None, None) if astray else (host, port)
 
 
 def _with(place: Place, *wanted: str) -> Place:
