@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -183,7 +184,15 @@ class Controller:
         trial.record.event("end", code=code)
         trial.record.close()
         path = trial.run.directory / "run.json"
-        path.write_text(json.dumps(self.done, indent=1), encoding="utf-8")
+        try:
+            path.write_text(json.dumps(self.done, indent=1), encoding="utf-8")
+        except OSError as error:
+            trial.record.trouble = trial.record.trouble or error.strerror or str(error)
+            with suppress(OSError):
+                path.unlink()  # half of it is worse than none
+        if trial.record.trouble:
+            session.exitstatus = self.done["exit"] = code or 3
+            self.done["unwritten"] = trial.record.unwritten.line
 
     def _code(self, exitstatus: int) -> int:
         """The first that applies, with and without workers alike."""

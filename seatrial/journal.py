@@ -25,8 +25,8 @@ class Journal:
         self._record = record
 
     def intend(self, kind: str, name: str, **how: Any) -> Entry:
-        """Say that `name` is about to be made; call it before the request goes out."""
-        self._record.event("journal", ours={"entry": "intended", "of": kind, "name": name, "how": how})
+        """Say that `name` is about to be made; call it before the request goes out. `NotJudged` if that fails."""
+        self._record.event("journal", ours={"entry": "intended", "of": kind, "name": name, "how": how}, needed=True)
         return Entry(kind, name, how)
 
     def settled(self, entry: Entry, word: str = "gone") -> None:

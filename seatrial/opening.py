@@ -50,8 +50,7 @@ class Opening:
         run_id = new_id()
         run = Run(run_id, settings.record_directory / run_id)
         self.hand_over |= {"run": run.id, "directory": str(run.directory)}
-        record = _record(run)
-        self._alive = alive.hold(run.directory)
+        record, self._alive = _record(run)
         declared = declaration.markers(config, items)
         needs = frozenset(name for item in items for name in getattr(item, "fixturenames", ()))
         needs |= {check.id for check in checks.values()}
@@ -105,9 +104,10 @@ class Opening:
             return [f"target not looked at: {error.line}"]
 
 
-def _record(run: Run) -> Record:
+def _record(run: Run) -> tuple[Record, IO[str]]:
+    """The record, and what says that the run goes on."""
     try:
-        return Record(run)
+        return Record(run), alive.hold(run.directory)
     except OSError as error:
         raise pytest.UsageError(f"the record cannot be written: {error} (record_directory)") from None
 

@@ -47,6 +47,7 @@ def lines(run: Mapping[str, Any], width: int | None = None) -> list[Line]:
         ("", {}),
         (f"time           {_times(run['checks'])}", {}),
         (f"record         {run['record']}", {}),
+        *[(f"NOT WHOLE      {one}", {"red": True}) for one in [run.get("unwritten")] if one],
         *_not_proven(run["checks"]),
         *[(SANDBOX, {"yellow": True}) for line in run["head"] if line == SANDBOX],
     ]

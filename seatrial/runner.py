@@ -85,8 +85,11 @@ class Runner:
             return report
         if self._is_last_look(item, call.when, outcome) and (line := self.watch.look()):
             outcome = Outcome.error(changed(line))
+        record = self.trial.record
+        record.event("phase", when=call.when, seconds=round(call.duration, 3), **outcome.data())
+        if record.trouble and outcome.verdict is Verdict.PASS:
+            outcome = Outcome.error(record.unwritten)
         label(report, outcome)
-        self.trial.record.event("phase", when=call.when, seconds=round(call.duration, 3), **outcome.data())
         return report
 
     def _is_last_look(self, item: pytest.Item, when: str, outcome: Outcome) -> bool:

@@ -128,11 +128,13 @@ def _by_kubeconfig(settings: Settings, environ: Mapping[str, str]) -> Target | N
         by, named = f"the only context of {source}", True
     elif config.current:
         name, by, named = config.current, f"the current context of {source}", False
+    elif not config.contexts:
+        raise BadSettings("this kubeconfig has no context", source=source, do="name one that has: KUBECONFIG=…")
     else:
         raise BadSettings(
             f"no context is chosen, and {source} has no current one",
             source=source,
-            do=f"--context with one of: {', '.join(sorted(config.contexts)) or 'none, it is empty'}",
+            do=f"--context with one of: {', '.join(sorted(config.contexts))}",
         )
     context = config.context(name, by)
     namespace, namespace_source = _namespace(settings, context.namespace, f"of the context {name}")

@@ -90,6 +90,13 @@ def kubeconfig(folder: Path, server: str = "https://127.0.0.1:9", *names: str) -
             id="does-not-resolve",
         ),
         pytest.param(
+            ("--no-cluster",),
+            {"GATEWAY_URL": "https://no-such-gateway.invalid", **TOKEN, **IMAGE},
+            "no-such-gateway.invalid does not resolve from here",
+            id="no-such-name",
+            marks=pytest.mark.prove,
+        ),
+        pytest.param(
             ("--time-scale", "0.2"),
             {},
             "--time-scale is an option of the sandbox: give --sandbox, too",
@@ -106,6 +113,15 @@ def test_known_before_anything_runs(
     one_line(run, 4, line)
     assert " passed" not in run.out
     assert run.run == {}
+
+
+def test_a_kubeconfig_that_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text("")
+    run = judged(tmp_path, KUBECONFIG=str(path), **TOKEN)
+    one_line(
+        run, 4, "ERROR: this kubeconfig has no context (KUBECONFIG (environment)); name one that has: KUBECONFIG=…"
+    )
 
 
 def test_a_context_that_does_not_exist(tmp_path: Path) -> None:
