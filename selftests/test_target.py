@@ -168,7 +168,7 @@ def test_without_a_cluster_the_gateway_must_be_given(tmp_path: Path) -> None:
             "contexts: [{name: prod, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: x}}]",
             "has no server that is a URL",
         ),
-        ("", "no context is chosen, and KUBECONFIG (environment) has no current one"),
+        ("", "this kubeconfig has no context"),
     ],
 )
 def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: str, said: str) -> None:
