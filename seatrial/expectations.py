@@ -17,7 +17,7 @@ from _pytest.mark.expression import Expression
 from seatrial.checks import phase_of
 from seatrial.kinds import Malformed, in_yaml, of_yaml
 from seatrial.suggest import instead
-from seatrial.verdict import NotApplicable
+from seatrial.verdict import Cause, NotApplicable, Unhealthy
 
 CLOUDS = ("aws", "azure", "gcp", "onprem")
 VENDORS = ("nvidia", "amd")
@@ -132,7 +132,14 @@ class Scope:
         """
         if found == wanted:
             return
-        assert not self.declares(wanted), f"declared {wanted}, found {found} ({where})"
+        if self.declares(wanted):
+            raise Unhealthy(
+                Cause(
+                    f"declared/{wanted}",
+                    f"declared {wanted}, found {found} ({where})",
+                    do="expect in the settings declares, and -m with a cloud; correct that, or the context",
+                )
+            )
         raise NotApplicable(f"this is about {wanted}, and the release is on {found} ({where})")
 
 
