@@ -121,6 +121,7 @@ class Scope:
 
     def require_clouds(self, found: str, where: str) -> None:
         """For a check of several clouds: return unless another one than `found` is declared; see `require_cloud`."""
+        _refuse_unknown(found, where)
         for cloud in self.clouds:
             self.require_cloud(cloud, found, where)
 
@@ -128,10 +129,11 @@ class Scope:
         """Return if the release is on the cloud that a check is about (one of `CLOUDS`).
 
         `found` is what the release's configuration says, `where` the object it stands in. AssertionError if `wanted`
-        is declared and another is found; `NotApplicable` if nobody declared it.
+        is declared and another is found, or one that is none; `NotApplicable` if nobody declared it.
         """
         if found == wanted:
             return
+        _refuse_unknown(found, where)
         if self.declares(wanted):
             raise Unhealthy(
                 Cause(
@@ -141,6 +143,13 @@ class Scope:
                 )
             )
         raise NotApplicable(f"this is about {wanted}, and the release is on {found} ({where})")
+
+
+def _refuse_unknown(found: str, where: str) -> None:
+    """A cloud that is misspelled would have every check of every cloud not applicable."""
+    if found not in CLOUDS:
+        line = f"the release is configured for the cloud {found!r}, which is none ({where})"
+        raise Unhealthy(Cause(f"cloud.unknown/{found}", line, do=f"correct it: {instead(found, CLOUDS)}"))
 
 
 def _selects(compiled: Expression, names: set[str]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial import merge
+from seatrial.kinds import in_yaml
 from seatrial.verdict import BadSettings
 from seatrial.yaml_file import mapping
 
@@ -26,6 +27,14 @@ HELM = (
 )
 """Path in the chart's values, the setting it gives, and how; of two paths for one setting the first given holds."""
 
+SHAPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("config", "config.values", "config.values.launch", "config.values.infra"), (dict,)),
+    **dict.fromkeys(("image", "secrets", "azure", "redis", "serviceTemplate", "nodeSelector"), (dict,)),
+    **dict.fromkeys(("extraEnvVars", "tolerations", "gpuTolerations"), (list, dict)),
+    "imagePullSecrets": (list,),
+}
+"""Path in the chart's values, what stands there, and for a list what its items are, where that is one thing."""
+
 
 def merged(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str]]:
     """The values of all `files`, and for each path of `HELM` the name of the file that gave it last.
@@ -36,6 +45,7 @@ def merged(files: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str]]:
     givers: dict[str, str] = {}
     for file in files:
         found = mapping(file, "--values")
+        _refuse_misshapen(found, file.name)
         values = merge.merged(values, found)
         givers |= {path: file.name for path, _, _ in HELM if _look(found, path, file.name) is not None}
     return values, givers
@@ -69,6 +79,20 @@ def said_of(values: Mapping[str, Any], where: str) -> dict[str, tuple[str, str]]
         if found not in (None, ""):
             said.setdefault(setting, (form.format(found), path))
     return said
+
+
+def _refuse_misshapen(values: Mapping[str, Any], file: str) -> None:
+    """helm would refuse it, too, in words of its templates."""
+    for path, (shape, *items) in SHAPES.items():
+        found: Any = values
+        for key in path.split("."):
+            found = found.get(key) if isinstance(found, dict) else None  # what is above it has a row of its own
+        wrong = [] if found is None or isinstance(found, shape) else [(path, found, shape)]
+        if not wrong and items:
+            wrong = [(f"an item of {path}", one, items[0]) for one in found or () if not isinstance(one, items[0])]
+        for where, what, wanted in wrong:
+            line = f"{file}: {where} is {in_yaml(what)}, not {in_yaml(wanted())}"
+            raise BadSettings(line, source="--values", do=_DO)
 
 
 def _look(values: Mapping[str, Any], path: str, file: str) -> Any:

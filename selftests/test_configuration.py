@@ -104,3 +104,9 @@ def test_images_from_elsewhere() -> None:
         "registry.example:5000/a/b:1",
         "vendor/app",
     ]
+
+
+def test_a_pull_secret_that_the_chart_names_is_not_the_users() -> None:
+    found = Configuration.of_values({"azure": {"client_id": "x"}, "imagePullSecrets": [{"name": "mirror"}]}, "")
+    assert found.named_pull_secrets == ("mirror",)
+    assert found.pull_secrets == ("mirror", "egp-ecr-regcred")

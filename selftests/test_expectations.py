@@ -12,7 +12,7 @@ from seatrial.expectations import Expected, Gpus, Scope, expected
 from seatrial.kube import Kube
 from seatrial.resources import DEPLOYMENTS, SERVICES
 from seatrial.selectors import matches
-from seatrial.verdict import BadSettings, NotApplicable
+from seatrial.verdict import BadSettings, NotApplicable, Unhealthy
 
 NOWHERE = Path()
 
@@ -31,6 +31,10 @@ def test_a_cloud_that_is_declared_and_absent_fails() -> None:
     Scope(Expected("aws"), frozenset({"aws"})).require_cloud("aws", "aws", where)
     with pytest.raises(NotApplicable, match="this is about azure, and the release is on aws"):
         Scope().require_cloud("azure", "aws", where)
+    for ask in (lambda: Scope().require_cloud("azure", "azrue", where), lambda: Scope().require_clouds("azrue", where)):
+        with pytest.raises(Unhealthy, match="the cloud 'azrue', which is none") as unknown:
+            ask()
+        assert unknown.value.cause.do == "correct it: did you mean azure?"
     for scope in (Scope(Expected("azure")), Scope(markers=frozenset({"azure"}))):
         with pytest.raises(AssertionError) as caught:
             scope.require_cloud("azure", "aws", where)

@@ -135,7 +135,17 @@ def test_a_null_or_a_scalar_replaces_a_mapping(tmp_path: Path) -> None:
     assert load(tmp_path, values=["a.yaml", "b.yaml"]).model_engine_image_repository is None
     assert load(tmp_path, values=["a.yaml", "b.yaml", "c.yaml"]).model_engine_image_repository == "s"
     (tmp_path / "d.yaml").write_text("image: r:t")
-    assert "no mapping" in refusal(tmp_path, values=["a.yaml", "d.yaml"])
+    assert "image is a text, not a mapping" in refusal(tmp_path, values=["a.yaml", "d.yaml"])
+    for text, said in (
+        ("azure: yes", "azure is a truth value, not a mapping"),
+        ("nodeSelector: gpu", "nodeSelector is a text, not a mapping"),
+        ("config: {values: {infra: [a]}}", "config.values.infra is a list, not a mapping"),
+        ("extraEnvVars: {A: b}", "extraEnvVars is a mapping, not a list"),
+        ("tolerations: [gpu]", "an item of tolerations is a text, not a mapping"),
+        ("imagePullSecrets: mirror", "imagePullSecrets is a text, not a list"),
+    ):
+        (tmp_path / "d.yaml").write_text(text)
+        assert f"d.yaml: {said} [--values]" in refusal(tmp_path, values=["a.yaml", "d.yaml"])
     (tmp_path / "e.yaml").write_text("tag: [t]")
     assert "e.yaml: tag is no single value" in refusal(tmp_path, values=["e.yaml"])
 

@@ -185,11 +185,15 @@ class Configuration:
         return f"{repository}:{tag}" if repository and tag else ""
 
     @property
-    def pull_secrets(self) -> tuple[str, ...]:
-        """By the values; the chart itself names one on Azure."""
+    def named_pull_secrets(self) -> tuple[str, ...]:
+        """By the values."""
         given = look(self.values, "imagePullSecrets") or []
-        names = [one.get("name", "") if isinstance(one, dict) else str(one) for one in given]
-        return tuple(filter(None, [*names, *(["egp-ecr-regcred"] if look(self.values, "azure") else [])]))
+        return tuple(filter(None, (one.get("name", "") if isinstance(one, dict) else str(one) for one in given)))
+
+    @property
+    def pull_secrets(self) -> tuple[str, ...]:
+        """With the one that the chart itself names on Azure: pods go without it, where nobody made it."""
+        return (*self.named_pull_secrets, *(["egp-ecr-regcred"] if look(self.values, "azure") else []))
 
     @property
     def builder_queue(self) -> str:

@@ -89,14 +89,19 @@ class Ground:
         return sum(row.offered(one).get(row.resource, 0) for one in self.kube.list(NODES))
 
     def secrets(self) -> Iterator[tuple[str, str, str, str]]:
-        """Every Secret that is named: namespace, name, key ("" for any), and what names it."""
+        """Every Secret that is named: namespace, name, key ("" for any), and what names it.
+
+        Before an install not what the chart names by itself: pods do without it where nobody made it.
+        """
         here, there = (name not in self.missing for name in (self.namespace, self.endpoint_namespace))
         every = [(part, self._place(part)) for part in ("gateway", "builder", "cacher") if here]
         every += [("endpoints", self.endpoint_place())] if there else []
         seen = set()
+        configuration = self.configuration
+        unnamed = set() if self.release else {*configuration.pull_secrets} - {*configuration.named_pull_secrets}
         for part, place in every:
             for one in _named(place):
-                if place.namespace and (found := (place.namespace, *one)) not in seen:
+                if one[0] not in unnamed and place.namespace and (found := (place.namespace, *one)) not in seen:
                     seen.add(found)
                     yield (*found, f"the {part}" if self.release else f"{self.configuration.source}")
 
