@@ -133,7 +133,9 @@ class Prober:
                 ours.remove(self.kube, self.trial, SECRETS, kept)
             raise
         selects = any(manifest["spec"].get(one) != made_of["spec"].get(one) for one in _SELECTS)
-        return Probe(self, what, place, made, kept, nonce, longest, image if ours_to_pull else "", selects=selects)
+        runs = str(manifest["spec"]["containers"][0]["image"])
+        own = image if ours_to_pull else ""
+        return Probe(self, what, place, made, kept, nonce, longest, runs, own, selects=selects)
 
     def _name(self, what: str) -> str:
         """Unique in this run: a second probe of the same thing, and each worker's, has a number of its own."""
@@ -177,7 +179,7 @@ class Prober:
 
 
 class Probe:
-    """One pod of ours, from its creation to its removal."""
+    """One pod of ours, from its creation to its removal. `image`: what its program runs in, as it was asked for."""
 
     def __init__(
         self,
@@ -188,12 +190,13 @@ class Probe:
         secret: Object | None,
         nonce: str,
         timeout: float,
+        image: str,
         own_image: str,
         *,
         selects: bool,
     ) -> None:
         self._trial, self._kube = prober.trial, prober.kube
-        self.what, self.place, self.nonce = what, place, nonce
+        self.what, self.place, self.nonce, self.image = what, place, nonce, image
         self._pod, self._secret, self._timeout, self._own_image = pod, secret, timeout, own_image
         self._selects = selects
         self._asked = time.monotonic()
@@ -256,11 +259,6 @@ class Probe:
                 if not (found := self._answers(ended[0])):
                     raise self._wordless(*ended)
         return found
-
-    @property
-    def image(self) -> str:
-        """The image that the program runs in, an overlay's among them."""
-        return next(str(one["image"]) for one in self._pod["spec"]["containers"] if one["name"] == CONTAINER)
 
     @property
     def labels(self) -> Mapping[str, str]:

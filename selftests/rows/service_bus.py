@@ -26,7 +26,7 @@ ROWS = [
     Row(
         ("service-bus-secret-gone",),
         each(("named_secrets_exist", "service_bus_secret_exists"), "does not exist"),
-        blocks=("service_bus_goes_round", "service_bus_pool_is_right"),
+        blocks=("service_bus_goes_round",),
         words=("azure", "documented"),
         select=PREFLIGHT,
         long_proof=True,
