@@ -53,8 +53,11 @@ Generated from the table in `seatrial/settings.py` by `python -m seatrial docs`.
 the command line, the environment, `seatrial.yaml`, the helm values given with `--values`, what is found in the cluster,
 the default. `python -m seatrial doctor` shows every value and where it came from. Durations are in seconds.
 
+After an install Redis, SQS and Service Bus are asked where the release itself says that they are: a variable of the
+environment that says otherwise may be meant for other programs, and is a warning.
+
 ```yaml
-# seatrial.yaml, in the directory that pytest is run from, or named with --settings
+# seatrial.yaml, in the directory that pytest is run from, or named with --settings=FILE
 endpoint_ready_timeout: 900
 expect: {cloud: aws, gpu: none, registries: [registry.example]}    # expected and absent is a failure
 overlays:                      # JSON merge patches on what is in payloads/; lists of named things merge by name

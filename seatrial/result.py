@@ -27,13 +27,13 @@ def collect(
     code: int,
 ) -> dict[str, Any]:
     """The content of ``run.json``: one entry a check, each cause once, what was left, the exit code."""
-    said: dict[tuple[str, str], list[str]] = {}
+    said: dict[tuple[str, str], dict[str, None]] = {}  # each line once, in order
     gone = set()
     for event in events(trial.run.directory):
         if event["kind"] == "journal" and event["entry"] == "gone":
             gone.add(event["name"])
         if event["kind"] in ("warning", "note"):
-            said.setdefault((event["kind"], event["check"]), []).append(event["line"])
+            said.setdefault((event["kind"], event["check"]), {})[event["line"]] = None
     data = {nodeid: outcomes[nodeid].data() for nodeid in checks}
     return {
         "run": trial.run.id,
@@ -48,8 +48,8 @@ def collect(
                 **{key: value for key, value in data[nodeid].items() if key != "trace"},
                 "cause": (data[nodeid]["cause"] or {}).get("key"),
                 "seconds": round(seconds.get(nodeid, 0.0), 3),
-                "warnings": said.get(("warning", check.id), []),
-                "notes": said.get(("note", check.id), []),
+                "warnings": list(said.get(("warning", check.id), ())),
+                "notes": list(said.get(("note", check.id), ())),
             }
             for nodeid, check in checks.items()
         ],
