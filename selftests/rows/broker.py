@@ -45,6 +45,12 @@ ROWS = [
         select=("-k", "brokers_agree or sqs_region"),
     ),
     Row(
+        ("brokers-disagree",),
+        {"brokers_agree": "helm declares the broker elasticache"},
+        select=("-k", "brokers_agree"),
+        long_proof=True,
+    ),
+    Row(
         ("queue-create-denied",),
         {
             "sqs_queue_goes_round": "the release's role has not the rights to the broker sqs",

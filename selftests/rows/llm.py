@@ -79,6 +79,14 @@ FAULTS = [
         long_proof=True,
     ),
     Row(
+        ("llm-workers-left",),
+        {LLM_LEFT: "left in model-engine-endpoints"},
+        words=NVIDIA,
+        select=("-k", "nothing_of_llm"),
+        left=True,
+        long_proof=True,
+    ),
+    Row(
         ("llm-oom-killed",),
         {LLM_SERVES: "its worker was killed since it took more than its memory limit"},
         blocks=CHATS,
