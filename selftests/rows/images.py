@@ -26,6 +26,7 @@ ROWS = [
         | each(SERVES, "no node can take the pod"),
         # Probes find no node either, those for queues among them.
         blocks=(*NEED_SERVING, *PROBED, "cacher_redis_lets_it_in", "nothing_of_async_endpoint_is_left"),
+        left=True,  # a queue was made, and nobody can look whether it is gone
         sign="FailedScheduling",
         long_proof=True,
     ),
