@@ -82,7 +82,7 @@ def _cause(cause: Mapping[str, Any], checks: Sequence[Mapping[str, Any]], gone: 
     for number, evidence in enumerate(cause["evidence"]):
         yield f"  {'evidence' if not number else '':<9} {evidence}", {}
     yield from _given(("look", cause["look"]))
-    if any(name in cause["look"] for name in gone):
+    if any(name.rpartition("/")[2] in cause["look"] for name in gone):  # of an object: "pods models/seatrial-…"
         yield f"  {'':<9} (clean-up has removed it since; to look, repeat it: pytest --lf --keep)", {}
     yield from _given(("do", cause["do"] or next((check["hint"] for check in failed), "")), then="pytest --lf")
     if rest := blocked if failed else blocked[1:]:

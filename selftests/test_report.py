@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from seatrial import report
 
 CAUSE = {
@@ -139,11 +141,16 @@ def test_many_checks_are_listed_by_phase_and_none_is_cut_off() -> None:
     assert all(name.partition("/")[2] in not_proven for name in names)
 
 
-def test_what_clean_up_has_removed_cannot_be_looked_at() -> None:
-    look = "kubectl -n models describe pod -l endpoint_name=seatrial-echo-sync-3lfz"
+@pytest.mark.parametrize(
+    ("look", "gone"),
+    [
+        ("kubectl -n models describe pod -l endpoint_name=seatrial-echo-sync-3lfz", "seatrial-echo-sync-3lfz"),
+        ("kubectl -n models describe pod seatrial-probe-database-3lfz", "pods models/seatrial-probe-database-3lfz"),
+    ],
+)
+def test_what_clean_up_has_removed_cannot_be_looked_at(look: str, gone: str) -> None:
     cause = CAUSE | {"look": look}
-    gone = ["seatrial-echo-sync-3lfz"]
-    text = told(check("a/b", "fail", cause=CAUSE["key"]), causes={CAUSE["key"]: cause}, gone=gone)
+    text = told(check("a/b", "fail", cause=CAUSE["key"]), causes={CAUSE["key"]: cause}, gone=[gone])
     assert f"{look}\n            (clean-up has removed it since; to look, repeat it: pytest --lf --keep)\n" in text
 
 
