@@ -308,6 +308,28 @@ def test_a_run_whose_api_server_stays_away(released: Sandbox, tmp_path: Path) ->
 
 
 @pytest.mark.prove
+def test_a_run_whose_credentials_end_for_good(released: Sandbox, tmp_path: Path) -> None:
+    """One line for all that it could not judge; what is left is listed, and swept once somebody has logged in again."""
+    with KubeProxy(released.up["kube_url"]) as proxy:
+
+        def disturb(run: Underway) -> None:
+            run.await_text("waiting for sync endpoint:")
+            proxy.on("", said(401, "Unauthorized", "Unauthorized"))
+
+        config = proxy.kubeconfig(released.up["kubeconfig"], tmp_path / "kubeconfig")
+        environment = released.environment() | {"KUBECONFIG": config}
+        run = judged(tmp_path / "run", "-k", SYNC, during=disturb, **environment)
+    assert run.code == 3, run.out
+    assert run.verdicts["tier_a/sync_endpoint_serves"] == "error (permission)"
+    assert run.out.count("because   ") == 1
+    assert "refused the credentials of context" in run.out
+    assert "Traceback" not in run.out
+    assert f"seatrial-echo-sync-{run.run['run']}" in {one["name"] for one in run.run["left"]}
+    released.sweep(tmp_path / "run", run)
+    assert released.left(run.run["run"]) == []
+
+
+@pytest.mark.prove
 def test_a_gateway_token_that_ends_in_mid_run(released: Sandbox, tmp_path: Path) -> None:
     """It is fetched again, once for each refusal; where the new one is refused as well, the rest is an error."""
     word = released.up["token"]
