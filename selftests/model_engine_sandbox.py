@@ -68,9 +68,17 @@ class Release:
         text = self.kube("GET", f"/api/v1/namespaces/{self.namespace}/pods/{name}/log")
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
-    def scale(self, name: str, replicas: int) -> None:
-        """Scale a control-plane Deployment and wait for it."""
-        path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{name}"
+    @contextlib.contextmanager
+    def without(self, name: str, resource: str = "deployments") -> Iterator[None]:
+        """With a part of the control plane scaled to 0, and to 1 again."""
+        self._scale(resource, name, 0)
+        try:
+            yield
+        finally:
+            self._scale(resource, name, 1)
+
+    def _scale(self, resource: str, name: str, replicas: int) -> None:
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/{resource}/{name}"
         self.kube("PATCH", path, {"spec": {"replicas": replicas}})
         until(lambda: len(self.pods(self.namespace, f"app={name}")) == replicas, WAIT)
         until(lambda: self.kube("GET", path)["status"].get("availableReplicas", 0) == replicas, WAIT)

@@ -146,11 +146,8 @@ def test_a_namespace_without_the_product_is_1(tmp_path: Path, sandbox: Release) 
 
 
 def test_a_gateway_without_pods_is_1(tmp_path: Path, sandbox: Release) -> None:
-    sandbox.scale("model-engine", 0)
-    try:
+    with sandbox.without("model-engine"):
         code, said = examined(tmp_path, of(sandbox))
-    finally:
-        sandbox.scale("model-engine", 1)
     assert code == 1, said
     assert "\ngateway   the Deployment model-engine is scaled to 0; scale it up: kubectl" in said
 

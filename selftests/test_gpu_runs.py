@@ -60,10 +60,8 @@ def test_every_node_is_asked_with_an_image_of_ones_own(nvidia: Sandbox, tmp_path
         )
     assert every.code == 0, every.out
     assert every.verdicts == dict.fromkeys(NODES, "pass")
-    assert [
-        name in every.out
-        for name in ("gpu-1: 1 x NVIDIA A10 (23028 MiB), driver", "gpu-2: 1 x NVIDIA A10 (23028 MiB), driver")
-    ]
+    for node in ("gpu-1", "gpu-2"):
+        assert f"{node}: 1 x NVIDIA A10 (23028 MiB), driver" in every.out
     assert not [one for one in every.events if one["kind"] == "kube" and one["status"] == 403]
     assert wrong.verdicts == {DRIVER: "error (tool)"}, wrong.out
     assert "the image registry.local/no:1 cannot be pulled; it is the one that asks the driver" in wrong.out

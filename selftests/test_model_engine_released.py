@@ -54,8 +54,8 @@ def release(released: Sandbox) -> Release:
 
 
 @pytest.fixture
-def replay(release: Release) -> Replay:
-    """A user of its own for each test: nothing of another test is in its lists."""
+def replay(release: Release) -> Iterator[Replay]:
+    """A user of its own for each test: nothing of another test is in its lists, and nothing of its own is left."""
     up = release.up
     repository, tag = up["image"].rsplit(":", 1)
     user = f"user-{uuid.uuid4().hex[:8]}"
@@ -64,7 +64,11 @@ def replay(release: Release) -> Replay:
         "a82369619a365b79a45e49ef6af1045653102615": tag,
         '"readiness_initial_delay_seconds": 20': '"readiness_initial_delay_seconds": 0',
     }
-    return Replay(release.gateway_url, user, now)
+    one = Replay(release.gateway_url, user, now)
+    yield one
+    path = f"{one.url}/v1/model-endpoints"
+    for endpoint in request(f"{path}?order_by=oldest", "GET", f"Bearer {user}").body["model_endpoints"]:
+        request(f"{path}/{endpoint['id']}", "DELETE", f"Bearer {user}")
 
 
 @pytest.fixture
@@ -366,33 +370,31 @@ class SimpleQueues:
 
 @pytest.mark.prove
 def test_a_task_whose_endpoint_expires_it_is_not_done(release: Release, replay: Replay, bundle: str) -> None:
-    scaler = f"/apis/apps/v1/namespaces/{release.namespace}/statefulsets/celery-autoscaler-sqs"
-    release.kube("PATCH", scaler, {"spec": {"replicas": 0}})  # or it would have a worker there in time
-    endpoint = create(replay, "e2e_async_create", "impatient", task_expires_seconds=1, min_workers=0)
-    until(lambda: (listed(replay, "impatient") or [{}])[0].get("status") == "READY", WAIT)
-    path = f"{replay.url}/v1/model-endpoints/{endpoint['id']}"
-    until(lambda: request(path, "GET", f"Bearer {replay.user}").body["status"] == "READY", WAIT)
-    url = f"{replay.url}/v1/async-tasks?model_endpoint_id={endpoint['id']}"
-    task = request(url, "POST", f"Bearer {replay.user}", {"args": {"y": 1}}).body["task_id"]
-    time.sleep(1.1)
-    deployments = f"/apis/apps/v1/namespaces/{release.endpoints}/deployments/{endpoint_name(endpoint)}"
-    release.kube("PATCH", deployments, {"spec": {"replicas": 1}})
+    with release.without("celery-autoscaler-sqs", "statefulsets"):  # or it would have a worker there in time
+        endpoint = create(replay, "e2e_async_create", "impatient", task_expires_seconds=1, min_workers=0)
+        until(lambda: (listed(replay, "impatient") or [{}])[0].get("status") == "READY", WAIT)
+        path = f"{replay.url}/v1/model-endpoints/{endpoint['id']}"
+        until(lambda: request(path, "GET", f"Bearer {replay.user}").body["status"] == "READY", WAIT)
+        url = f"{replay.url}/v1/async-tasks?model_endpoint_id={endpoint['id']}"
+        task = request(url, "POST", f"Bearer {replay.user}", {"args": {"y": 1}}).body["task_id"]
+        time.sleep(1.1)
+        deployments = f"/apis/apps/v1/namespaces/{release.endpoints}/deployments/{endpoint_name(endpoint)}"
+        release.kube("PATCH", deployments, {"spec": {"replicas": 1}})
 
-    def said() -> bool:
-        for pod in release.pods(release.endpoints, f"endpoint_id={endpoint['id']}"):
-            log = f"/api/v1/namespaces/{release.endpoints}/pods/{pod['metadata']['name']}/log"
-            try:
-                text = release.kube("GET", log, container="celery-forwarder")
-            except ApiError:
-                continue
-            if f"Discarding revoked task: {task}" in text or f"[{task}] received" in text:
-                return True
-        return False
+        def said() -> bool:
+            for pod in release.pods(release.endpoints, f"endpoint_id={endpoint['id']}"):
+                log = f"/api/v1/namespaces/{release.endpoints}/pods/{pod['metadata']['name']}/log"
+                try:
+                    text = release.kube("GET", log, container="celery-forwarder")
+                except ApiError:
+                    continue
+                if f"Discarding revoked task: {task}" in text or f"[{task}] received" in text:
+                    return True
+            return False
 
-    until(said, WAIT)
-    answer = request(f"{replay.url}/v1/async-tasks/{task}", "GET", f"Bearer {replay.user}").body
-    assert answer["status"] != "SUCCESS"
-    release.kube("PATCH", scaler, {"spec": {"replicas": 1}})
+        until(said, WAIT)
+        answer = request(f"{replay.url}/v1/async-tasks/{task}", "GET", f"Bearer {replay.user}").body
+        assert answer["status"] != "SUCCESS"
 
 
 @pytest.mark.prove
@@ -505,18 +507,17 @@ def test_forwarder_max_concurrency_breaks_the_forwarder(replay: Replay, bundle: 
 
 @pytest.mark.prove
 def test_without_a_builder_an_endpoint_stays_pending(release: Release, replay: Replay, bundle: str) -> None:
-    release.scale("model-engine-endpoint-builder", 0)
-    replay("pending_create_builder_down")
-    pending = listed(replay, "smoke-pending", "newest")[0]
-    replay.now[recordings.load("pending_get_by_id")["response"]["body"]["id"]] = pending["id"]
-    replay("pending_get_by_id")
-    # The recorded 404 came from that machine's name server, which knew every name; here nothing has that name.
-    task = replay.ask(recordings.load("pending_sync_task")["request"])
-    unavailable = {"status": "FAILURE", "result": None, "traceback": "No healthy upstream", "status_code": 503}
-    assert (task.status, task.body) == (200, unavailable)
-    replay("pending_delete")
+    with release.without("model-engine-endpoint-builder"):
+        replay("pending_create_builder_down")
+        pending = listed(replay, "smoke-pending", "newest")[0]
+        replay.now[recordings.load("pending_get_by_id")["response"]["body"]["id"]] = pending["id"]
+        replay("pending_get_by_id")
+        # The recorded 404 came from that machine's name server, which knew every name; here nothing has that name.
+        task = replay.ask(recordings.load("pending_sync_task")["request"])
+        unavailable = {"status": "FAILURE", "result": None, "traceback": "No healthy upstream", "status_code": 503}
+        assert (task.status, task.body) == (200, unavailable)
+        replay("pending_delete")
     # The build waits in the queue all the same, and makes objects that no endpoint owns.
-    release.scale("model-engine-endpoint-builder", 1)
     path = f"/apis/apps/v1/namespaces/{release.endpoints}/deployments"
     selector = f"endpoint_id={pending['id']}"
     (orphan,) = until(lambda: release.kube("GET", path, labelSelector=selector)["items"], WAIT)
