@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 import recordings
 
-from seatrial.journal import open_entries
-from seatrial.model_engine import agreement, cloud_roles, regions, service_bus, services
+from seatrial.journal import Entry, open_entries
+from seatrial.model_engine import agreement, cloud_roles, queues, regions, service_bus, services
 from seatrial.model_engine.agreement import AUTOSCALER, BUILDER, FORWARDER, GATEWAY, HELM
 from seatrial.model_engine.async_tasks import where
 from seatrial.model_engine.cloud_roles import How
@@ -27,7 +27,7 @@ from seatrial.record import Record, events
 from seatrial.run import Run
 from seatrial.settings import Settings
 from seatrial.trial import Trial
-from seatrial.verdict import NotApplicable, NotJudged, Reason, Unhealthy
+from seatrial.verdict import NotApplicable, NotJudged, Reason, Refused, Unhealthy
 
 AWS, AZURE, GCP = (cloud_roles.ROLES[cloud] for cloud in ("aws", "azure", "gcp"))
 ARN = "arn:aws:iam::123456789012:role/llm"
@@ -163,6 +163,26 @@ def test_a_queue_that_nobody_came_to_make_is_not_left(record: Record, began: boo
     with pytest.raises(NotJudged):
         asked.result()
     assert [one.name for one in open_entries(events(record.path.parent))] == left
+
+
+def standing(record: Record, configuration: Configuration, release: Any = True, **given: str) -> Ground:
+    """Of a release that nobody asks anything."""
+    settings = Settings.load({"set": [f"{key}={one}" for key, one in given.items()]}, {}, Path("/"))
+    trial = Trial(Run("t5k2m9x7qd", Path("/")), settings, record)
+    return Ground(trial, None, release, configuration, "models", "models")
+
+
+def test_a_queue_is_not_gone_because_the_broker_is_another_now(record: Record) -> None:
+    redis = Configuration(infra={"celery_broker_type_redis": True})
+    made, found, guessed = (Entry(QUEUE, "q", how) for how in ({"type": "aws sqs delete-queue"}, {}, {"type": ""}))
+    for entry in (made, found):
+        with pytest.raises(NotApplicable, match="the broker is redis"):
+            queues.delete(standing(record, redis), entry)
+    queues.delete(standing(record, redis), guessed)
+    with pytest.raises(NotApplicable, match="without the cluster"):
+        queues.delete(standing(record, Configuration(), None), guessed)
+    with pytest.raises(Refused, match="no right"):
+        queues.delete(standing(record, Configuration(refused=Refused("no right"))), guessed)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from seatrial import connect
 from seatrial.journal import Entry
@@ -19,8 +19,16 @@ from seatrial.verdict import NotApplicable
 
 def remove(trial: Trial, entry: Entry) -> None:
     """The cleaner: returns once the broker has said that the queue is deleted, or that there is none."""
-    with _ground(trial) as ground, suppress(NotApplicable):  # nobody knew then which broker it is, and it has no queues
-        services.queue(ground, "delete", entry.name)
+    with _ground(trial) as ground:
+        delete(ground, entry)
+
+
+def delete(ground: Ground, entry: Entry) -> None:
+    """The queue of a journal entry, as `remove`; `NotApplicable` where the broker is another than it was made in."""
+    guessed = entry.how.get("type") == ""  # nobody knew then which broker it is
+    if guessed and ground.release is not None and ground.configuration.broker not in QUEUE_SERVICES:
+        return  # now it is known, and has no queues
+    services.queue(ground, "delete", entry.name)
 
 
 def find(trial: Trial) -> Iterator[Entry]:
