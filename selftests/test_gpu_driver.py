@@ -11,8 +11,11 @@ import pytest
 
 from seatrial.gpu.asked import Asked, partitioned
 from seatrial.gpu.driver import PARSERS, Broken, Device, Driver, failed, parts, read
+from seatrial.gpu.node import Want
 from seatrial.gpu.vendors import TABLE
+from seatrial.model_engine.gpu import LABEL, TYPES
 from seatrial.payloads import ROOT, shell_program
+from seatrial.verdict import Cause
 
 QUERY = "0, NVIDIA A10, GPU-f15ae561, 570.133.20, 23028, 0, [N/A]"
 BANNER = "| NVIDIA-SMI 570.133.20    Driver Version: 570.133.20    CUDA Version: 12.8     |"
@@ -35,8 +38,10 @@ ROCM = {
 }
 
 
-WHOLE = "nvidia-hopper-h100"
-PARTITIONED = "the GPUs of node gpu-1 are partitioned (MIG is on), and its label accelerator="
+H100, A100 = "nvidia-hopper-h100", "nvidia-ampere-a100"
+WANT = Want(TABLE["nvidia"], labels={LABEL: TYPES, "node-lifecycle": ("normal",)}, kind=LABEL)
+PARTITIONED = f"the GPUs of node gpu-1 are partitioned (MIG is on), and its label {LABEL}="
+GIVEN_A_PART = "is given a part there"
 
 
 def test_a_driver_of_nvidia() -> None:
@@ -45,22 +50,42 @@ def test_a_driver_of_nvidia() -> None:
     assert str(found) == "1 x NVIDIA A10 (23028 MiB), driver 570.133.20, CUDA 12.8"
 
 
-@pytest.mark.parametrize(
-    ("row", "on"),
-    [
-        ("0, NVIDIA A100, GPU-1, 570.1, 40960, 0, Enabled", True),
-        ("0, NVIDIA A100, GPU-1, 570.1, 40960, [N/A], Disabled", False),
-        ("0, NVIDIA A100, GPU-1, 570.1, 40960", False),
-    ],
-)
-def test_a_gpu_that_is_partitioned(row: str, on: bool) -> None:
-    """It is judged where the label, by which workloads choose the node, tells of whole ones."""
-    found = read("nvidia_smi", {**GIVEN, "query": row}, 1)
+def parted(mode: str, **labels: str) -> Cause | str:
+    """What is said of a node with these labels, once its GPU has told of MIG."""
+    found = read("nvidia_smi", {**GIVEN, "query": f"0, NVIDIA H100, GPU-1, 570.1, 81559, 0{mode}"}, 1)
     assert isinstance(found, Driver)
-    for label, judged in ((WHOLE, True), (f"{WHOLE}-1g20gb", False)):
-        one = Asked("gpu-1", "NVIDIA", "nvidia_smi", "nvidia.com/gpu", None, {"accelerator": label})
-        cause = partitioned(one, found, "kubectl")
-        assert (cause.line if cause else "") == (f"{PARTITIONED}{label} tells of whole ones" if on and judged else "")
+    return partitioned(Asked("gpu-1", WANT, None, {"node-lifecycle": "normal", **labels}), found, "kubectl")
+
+
+def test_a_gpu_that_is_partitioned() -> None:
+    """It is judged where the label, by which workloads choose the type, tells of whole ones."""
+    cause = parted(", Enabled", **{LABEL: H100, "nvidia.com/mig.config": "all-disabled"})
+    assert isinstance(cause, Cause)
+    assert cause.line == f"{PARTITIONED}{H100} tells of whole ones"
+    assert f"label the node {LABEL}={H100}-1g20gb or {H100}-3g40gb" in cause.do
+    for mode, labels in (
+        (", Disabled", {LABEL: H100}),
+        ("", {LABEL: H100}),
+        (", Enabled", {LABEL: f"{H100}-1g20gb"}),
+        (", Enabled", {}),
+    ):
+        assert parted(mode, **labels) == ""
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({LABEL: A100}, f"the label has no value for a part of one: whoever asks for {A100} {GIVEN_A_PART}"),
+        ({LABEL: H100, "nvidia.com/mig.config": "all-1g.10gb"}, "nvidia.com/mig.config=all-1g.10gb says that it is "),
+        ({LABEL: H100, "nvidia.com/gpu.product": "NVIDIA-H100-MIG-1g.10gb"}, "MIG-1g.10gb says that it is meant so: "),
+    ],
+    ids=["no-label-for-it", "mig-config", "product"],
+)
+def test_a_gpu_that_is_meant_to_be_partitioned(labels: dict[str, str], said: str) -> None:
+    told = parted(", Enabled", **labels)
+    assert isinstance(told, str)
+    assert told.startswith(PARTITIONED)
+    assert said in told
 
 
 @pytest.mark.parametrize("shape", [LISTED, LISTED[0], {"gpu_data": LISTED}])

@@ -29,12 +29,10 @@ _NO_SHELL = '"sh": executable file not found'
 
 @dataclass(frozen=True)
 class Asked:
-    """A pod of ours on a node. `labels`: of those that workloads choose it by."""
+    """A pod of ours on a node, for what workloads `want` of it. `labels`: the node's, as far as they are known."""
 
     node: str
-    vendor: str
-    tool: str
-    resource: str
+    want: Want
     probe: Probe
     labels: Mapping[str, str]
 
@@ -152,9 +150,8 @@ class DriverCheck:
             limits={want.vendor.resource: str(COUNT)},
             timeout=timeout,
         )
-        every = (of["metadata"].get("labels") or {}) if of else selector
-        labels = {key: every[key] for key in want.labels if key in every}
-        self.asked.append(Asked(name, want.vendor.name, want.vendor.tool, want.vendor.resource, probe, labels))
+        labels = (of["metadata"].get("labels") or {}) if of else selector
+        self.asked.append(Asked(name, want, probe, labels))
 
     # -- what comes of it --------------------------------------------------------------------------------------------
 
@@ -166,7 +163,7 @@ class DriverCheck:
         except NotJudged as error:
             if error.reason is not Reason.BUSY:
                 raise
-            line = f"all {one.resource} of {one.node} are in use, {free.UNSEEN}"
+            line = f"all {one.want.vendor.resource} of {one.node} are in use, {free.UNSEEN}"
             raise NotJudged(Reason.BUSY, line, source=error.line, do="try again once one is free") from None
         ended = status["state"]["terminated"]
         message = str(ended.get("message") or "")
@@ -178,11 +175,16 @@ class DriverCheck:
                 do="name one that has: GPU_PROBE_IMAGE",
             )
         said = driver.parts(written, one.probe.nonce)
-        found = driver.read(one.tool, said, COUNT) if said else self._nothing(f"{message}\n{written}", ended)
+        found = (
+            driver.read(one.want.vendor.tool, said, COUNT) if said else self._nothing(f"{message}\n{written}", ended)
+        )
         if isinstance(found, Broken):
             raise Unhealthy(self._broken(one, found))
-        if cause := partitioned(one, found, self.kube.kubectl):
-            raise Unhealthy(cause)
+        told = partitioned(one, found, self.kube.kubectl)
+        if isinstance(told, Cause):
+            raise Unhealthy(told)
+        if told:
+            self.trial.warn(told)
         self.trial.note(f"{one.node}: {found}, seen from {self.place.seen_from}")
         return found
 
@@ -193,10 +195,10 @@ class DriverCheck:
         return driver.failed(text) or Broken("unknown", what, " ".join(text.split())[:300])
 
     def _broken(self, one: Asked, found: Broken) -> Cause:
-        where = f"a pod in {self.place.namespace} on {one.node}, which was given {COUNT} {one.resource}"
+        where = f"a pod in {self.place.namespace} on {one.node}, which was given {COUNT} {one.want.vendor.resource}"
         return Cause(
             f"gpu.{found.code}/{one.node}",
-            f"the {one.vendor} driver of node {one.node}: {found.line}",
+            f"the {one.want.vendor.name} driver of node {one.node}: {found.line}",
             evidence=tuple(filter(None, (found.said, f"seen from {where}, image {self.image}"))),
             certain=found.code != "unknown",
             do=found.do or "see what the vendor's tool says on that node",
@@ -217,25 +219,37 @@ class DriverCheck:
                 replace(
                     cause,
                     key=f"gpu.not_given/{one.node}",
-                    line=f"the node {one.node} does not hand out the {one.resource} that it offers: {cause.line}",
+                    line=f"the node {one.node} does not hand out the {one.want.vendor.resource} that it offers: "
+                    f"{cause.line}",
                     do="see the device plug-in's log on that node, then restart it",
                 )
             )
         return Unhealthy(cause)
 
 
-def partitioned(one: Asked, found: Driver, kubectl: str) -> Cause | None:
-    """The cause that a GPU is in parts, where workloads choose the node for whole ones."""
-    if not one.labels or any(_PART.search(value) for value in one.labels.values()):
-        return None
-    if not any(each.partitioned for each in found.devices):
-        return None
-    label = "=".join(next(iter(one.labels.items())))
+def partitioned(one: Asked, found: Driver, kubectl: str) -> Cause | str:
+    """The cause that a GPU is in parts, where workloads choose the node for whole ones.
+
+    A warning where it is meant so, or no label could tell of the part; "" where nothing is to be said.
+    """
+    key, label = one.want.kind, one.labels.get(one.want.kind, "")
+    if not label or _PART.search(label) or not any(each.partitioned for each in found.devices):
+        return ""
+    line = f"the GPUs of node {one.node} are partitioned (MIG is on), and its label {key}={label} tells of whole ones"
+    if meant := one.want.vendor.parted(one.labels):
+        return f"{line}; {meant} says that it is meant so: whoever asks for {label} is given a part there"
+    parts = [value for value in one.want.labels[key] if value.startswith(f"{label}-") and _PART.search(value)]
+    if not parts:
+        return f"{line}; the label has no value for a part of one: whoever asks for {label} is given a part there"
     return Cause(
         f"gpu.partitioned/{one.node}",
-        f"the GPUs of node {one.node} are partitioned (MIG is on), and its label {label} tells of whole ones",
-        evidence=(str(found), f"a whole {one.resource} is then a part of a GPU, or one that no program can use"),
-        do="undo the partition (nvidia.com/mig.config, or nvidia-smi -mig 0), or label the node with a part's type",
+        line,
+        evidence=(
+            str(found),
+            f"a whole {one.want.vendor.resource} is then a part of a GPU, or one that no program can use",
+        ),
+        do=f"undo the partition (nvidia.com/mig.config, or nvidia-smi -mig 0), or label the node {key}={parts[0]}"
+        f"{''.join(f' or {other}' for other in parts[1:])}, as the parts are",
         look=f"{kubectl} describe node {one.node}",
     )
 

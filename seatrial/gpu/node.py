@@ -82,8 +82,9 @@ class Reason:
 
 @dataclass(frozen=True)
 class Want:
-    """What a workload asks of a node. `labels`: the values it may have, any where there are none. `count`: GPUs that
-    must be free; 0 asks for none now. `requests`: what else it takes, in cores and bytes.
+    """What a workload asks of a node. `labels`: the values it may have, any where there are none; `kind`: the key of
+    that which names the type of the GPU. `count`: GPUs that must be free; 0 asks for none now. `requests`: what else it
+    takes, in cores and bytes.
 
     `at_least`: how many GPUs the nodes that do must come to; None: every node with a sign of the vendor must do, and
     there must be one.
@@ -96,6 +97,7 @@ class Want:
     tolerations: tuple[Mapping[str, Any], ...] = ()
     requests: Mapping[str, Decimal] = field(default_factory=dict)
     at_least: int | None = None
+    kind: str = ""
 
     @property
     def asks_for(self) -> str:

@@ -68,6 +68,7 @@ class Vendor:
     conditions: tuple[tuple[str, str], ...] = ()
     partitions: tuple[tuple[str, str], ...] = ()
     profile: str = ""
+    parts: tuple[tuple[str, re.Pattern[str]], ...] = ()
     tool: str = ""
     operators: tuple[Operator, ...] = ()
 
@@ -86,6 +87,10 @@ class Vendor:
         """What kind of GPU a node has, as the first label says that names it; the resource's name where none does."""
         labels = node["metadata"].get("labels") or {}
         return next((labels[one.key] for one in self.labels if one.type and one.on(labels)), self.resource)
+
+    def parted(self, labels: Mapping[str, str]) -> str:
+        """The label by which a node's GPUs are in parts on purpose; "" where none says so."""
+        return next((f"{key}={labels[key]}" for key, says in self.parts if says.fullmatch(labels.get(key, ""))), "")
 
     def among(self, nodes: Iterable[Object]) -> list[Object]:
         """The nodes with any sign of this vendor, by name."""
@@ -125,7 +130,7 @@ def _table(raw: Mapping[str, Any]) -> Vendors:
 
 _FIELDS = (
     *("name", "resource", "resources", "labels", "counts", "taints", "leaving", "conditions", "partitions"),
-    *("profile", "tool", "operators"),
+    *("profile", "parts", "tool", "operators"),
 )
 
 
@@ -146,6 +151,7 @@ def _vendor(key: str, row: Mapping[str, Any]) -> Vendor:
             tuple((str(one), str(bad)) for one, bad in (row.get("conditions") or {}).items()),
             tuple((str(one), str(good)) for one, good in (row.get("partitions") or {}).items()),
             str(row.get("profile") or ""),
+            tuple((str(one), re.compile(str(says))) for one, says in (row.get("parts") or {}).items()),
             str(row.get("tool") or ""),
             tuple(_operator(one) for one in row.get("operators") or ()),
         )

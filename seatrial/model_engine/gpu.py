@@ -79,6 +79,7 @@ class Workers:
             labels={self.label: values, **{key: (value,) for key, value in self.selector.items()}},
             tolerations=self.tolerations,
             at_least=expected.at_least,
+            kind=self.label,
         )
 
     def place(self, endpoints: Place, gpu_type: str, more: Mapping[str, str] = {}) -> Place:

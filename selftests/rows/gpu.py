@@ -82,7 +82,10 @@ ROWS = [
         Row((fault,), {DRIVER: line}, words=NVIDIA, select=GPUS, long_proof=True)
         for fault, line in (
             ("gpu-memory-errors", "has 3 memory errors since the driver was loaded that ECC could not correct"),
-            ("gpu-partitioned", "are partitioned (MIG is on), and its label k8s.amazonaws.com/accelerator=nvid"),
+            (
+                "gpu-partitioned",
+                "are partitioned (MIG is on), and its label k8s.amazonaws.com/accelerator=nvidia-hopper",
+            ),
         )
     ),
     Row(("balloons",), {}, errors=(DRIVER,), words=NVIDIA, select=GPUS, long_proof=True),
