@@ -13,7 +13,7 @@ from seatrial import config_maps
 from seatrial.gpu import health as gpus
 from seatrial.gpu.vendors import TABLE, Vendors
 from seatrial.kube import Kube, NotFound, Object
-from seatrial.resources import DEPLOYMENTS, EVENTS, NODE_POOLS, PODS, STATEFUL_SETS, Resource
+from seatrial.resources import DEPLOYMENTS, EVENTS, NODE_POOLS, NODES, PODS, STATEFUL_SETS, Resource
 from seatrial.verdict import Cause, NotJudged, Refused
 
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName")
@@ -28,6 +28,10 @@ _GONE_FOR_GOOD = (
 )
 _OF_PLACE = ("untolerated taint", "node affinity/selector")
 """What the scheduler says of nodes that fit no pod with the same tolerations and selectors, whatever it is."""
+_TAINT = re.compile(r"untolerated taint \{([^:}]*)")
+"""Its key; newer schedulers name none."""
+_TAINTS_PASS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+"""How the keys of taints begin that follow a node's state, and go with it."""
 _VOLUME = re.compile(r'for volume "([^"]+)"')
 _CALLED = {DEPLOYMENTS: "Deployment", STATEFUL_SETS: "StatefulSet"}
 _STARTING = ("ContainerCreating", "PodInitializing")
@@ -263,7 +267,7 @@ def _unscheduled(kube: Kube, pod: Object, vendors: Vendors) -> Cause | None:
         f"no node can take the pod of {pod_family(pod)}: {reasons['FailedScheduling']}",
         evidence=(f"pod {namespace}/{name} is Pending", *said),
         settle=settle,
-        alike=_alike(pod, reasons["FailedScheduling"]),
+        alike="" if "NotTriggerScaleUp" in reasons else _alike(kube, pod, reasons["FailedScheduling"]),
         do="add nodes that fit, free some, or correct the node selector, tolerations and requests",
         look=f"{kube.kubectl} -n {namespace} describe pod {name}",
     )
@@ -274,15 +278,30 @@ def _unscheduled(kube: Kube, pod: Object, vendors: Vendors) -> Cause | None:
     return replace(told, evidence=(f"pod {namespace}/{name} is Pending", *told.evidence, *said), settle=ends)
 
 
-def _alike(pod: Object, said: str) -> str:
-    """What the pod shares with all that are unscheduled for the same reason; "" where nodes are full, or another pod
-    may fit for another reason."""
+def _alike(kube: Kube, pod: Object, said: str) -> str:
+    """What the pod shares with all that are unscheduled for the same reason; "" where nodes are full, a taint may go by
+    itself, or another pod may fit for another reason."""
     why = said.partition(": ")[2].partition(". ")[0].split(", ")
     if not all(any(one in part for one in _OF_PLACE) for part in why):
+        return ""
+    if any("untolerated taint" in part for part in why) and _taint_passes(kube, why):
         return ""
     spec = pod["spec"]
     selects = [spec.get("nodeSelector"), (spec.get("affinity") or {}).get("nodeAffinity")]
     return json.dumps([why, selects, spec.get("tolerations")], sort_keys=True)
+
+
+def _taint_passes(kube: Kube, why: Iterable[str]) -> bool:
+    """Whether a taint that keeps the pod away may be one of a node's state: by name, else by what nodes there are."""
+    found = [_TAINT.search(part) for part in why if "untolerated taint" in part]
+    keys = [one[1] for one in found if one]
+    if not all(found):
+        try:
+            nodes = kube.list(NODES, empty_ok=True)
+        except Refused:
+            return True
+        keys += [str(taint["key"]) for node in nodes for taint in (node.get("spec") or {}).get("taints") or ()]
+    return any(key.startswith(_TAINTS_PASS) for key in keys)
 
 
 def _unmounted(kube: Kube, pod: Object) -> Cause | None:

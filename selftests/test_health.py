@@ -185,10 +185,11 @@ TOLERATES = [{"key": "pool", "operator": "Exists"}]
 
 
 def test_what_pods_share_that_no_node_takes(kube: Kube) -> None:
-    """Told of one, it is known of all with the same tolerations and selectors, and of no other; never of full nodes."""
+    """Told of one, it is known of all with the same tolerations and selectors, and of no other; never of full nodes,
+    nor of what passes: what keeps an autoscaler back, and the taints of a node's state."""
 
-    def alike(name: str, said: str = TAINTED, **spec: Any) -> str:
-        cause = trouble(kube, f"alike-{name}", ("FailedScheduling", said, 1), node="", spec=spec)
+    def alike(name: str, said: str = TAINTED, *more: tuple[str, str, int], **spec: Any) -> str:
+        cause = trouble(kube, f"alike-{name}", ("FailedScheduling", said, 1), *more, node="", spec=spec)
         assert cause
         return cause.alike
 
@@ -199,6 +200,14 @@ def test_what_pods_share_that_no_node_takes(kube: Kube) -> None:
     assert alike("fewer", TAINTED.replace("2 node(s)", "1 node(s)")) != first
     assert alike("full", FAILED[1]) == ""
     assert alike("partly", TAINTED.replace("available: ", "available: 1 Too many pods, ")) == ""
+    assert alike("backs-off", TAINTED, ("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 in backoff", 1)) == ""
+    assert alike("dedicated", TAINTED.replace("taint(s)", "taint {dedicated: us}"))
+    assert alike("not-ready", TAINTED.replace("taint(s)", "taint {node.kubernetes.io/not-ready: }")) == ""
+    new = "node.cloudprovider.kubernetes.io/uninitialized"
+    assert alike("new-node", TAINTED.replace("taint(s)", f"taint {{{new}: true}}")) == ""
+    node = kube.create(NODES, {"metadata": {"name": "n9"}, "spec": {"taints": [{"key": new, "effect": "NoSchedule"}]}})
+    assert alike("unnamed") == ""
+    kube.delete(NODES, node)
 
 
 @pytest.mark.parametrize(
