@@ -281,6 +281,32 @@ def test_the_forwarders_command_line_tells_theirs(options: str, broker: str) -> 
     assert agreement.forwarder_type(options) == "", "it is another program's"
 
 
+# -- queues ---------------------------------------------------------------------------------------------------------
+
+
+def watch(record: Record, refused: Refused | None, exists: bool, broker: str = "sqs") -> Watch:
+    """Of the queue q, into which a pod of ours has looked once."""
+    seen = {"ok": True, "exists": exists} if broker == "sqs" else {"ok": True, "replies": ["OK", 0, 0]}
+    place = Place("models", "m", OWN)
+    probe: Any = SimpleNamespace(lines=lambda: [seen], place=place, remove=lambda: None)
+    trial = standing(record, Configuration(), timeout_factor="0.001").trial
+    return Watch(trial, "q", probe, broker, (0,), refused)
+
+
+@pytest.mark.parametrize("broker", ["sqs", "redis"])
+def test_a_queue_that_a_guessed_broker_does_not_have_is_not_gone(record: Record, broker: str) -> None:
+    watch(record, None, False, broker).gone()
+    with pytest.raises(Refused, match="no right to ConfigMaps"):
+        watch(record, Refused("no right to ConfigMaps"), False, broker).gone()
+    assert not list(open_entries(events(record.path.parent)))
+
+
+def test_a_queue_that_is_left_is_the_journals(record: Record) -> None:
+    with pytest.raises(Unhealthy, match="the queue q is left"):
+        watch(record, None, True).gone()
+    assert [one.name for one in open_entries(events(record.path.parent))] == ["q"]
+
+
 # -- regions --------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,18 @@ def test_what_has_appeared_and_was_removed_is_settled(site: Site) -> None:
     remove(site, doubted(site))
     queues = [one.name for one in open_entries(events(site.trial.run.directory)) if one.kind == "queue"]
     assert queues == ["launch-endpoint-id-end_1"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_no_command_is_given_for_a_broker_that_nobody_knows(site: Site, known: bool) -> None:
+    assert site.release is not None
+    gateway = copy.deepcopy(site.release.components["gateway"])
+    name, key = "llm-service-config" if known else "nobody-made-it", "infra_service_config"
+    gateway["spec"]["template"]["spec"]["volumes"][0]["configMap"] = {"name": name, "items": [{"key": key}]}
+    site.release = replace(site.release, components={**site.release.components, "gateway": gateway})
+    unbuilt.has_appeared(site, Entry("endpoint", NAME, {"queue": "q"}))
+    (queue,) = open_entries(events(site.trial.run.directory))
+    assert queue.how["type"].startswith("aws sqs delete-queue") is known
 
 
 def test_what_was_seen_to_be_gone_is_not_removed_again(gateway: Gateway, site: Site) -> None:

@@ -15,7 +15,7 @@ from seatrial.model_engine.queue_services import QUEUE_SERVICES
 from seatrial.model_engine.services import QUEUE
 from seatrial.probe import Probe, Prober
 from seatrial.trial import Trial
-from seatrial.verdict import Blocked, Cause, NotJudged, Reason, Unhealthy
+from seatrial.verdict import Blocked, Cause, NotJudged, Reason, Refused, Unhealthy
 
 T = TypeVar("T")
 
@@ -97,8 +97,10 @@ class Queues:
             place = places.of_component(self.release, "gateway")
             longest = self.trial.settings.longest_check() / self.trial.settings.timeout_factor
             probe = Prober(self.trial, self.kube).start(self.called, place, program, (ask,), timeout=longest)
-            guessed, databases = self.configuration.refused is not None, self._databases(queue)
-            self._watches[queue] = Watch(self.trial, queue, probe, self.configuration.broker, databases, guessed)
+            configuration, databases = self.configuration, self._databases(queue)
+            self._watches[queue] = Watch(
+                self.trial, queue, probe, configuration.broker, databases, configuration.refused
+            )
         return self._watches[queue]
 
     def close(self) -> None:
@@ -131,7 +133,7 @@ class Queues:
 class Watch:
     """One queue that a pod of ours looks at again and again.
 
-    `databases`: where, if the broker is Redis. `guessed`: nobody knows whether the broker is that one.
+    `databases`: where, if the broker is Redis. `refused`: why nobody knows whether the broker is that one.
     """
 
     trial: Trial
@@ -139,7 +141,7 @@ class Watch:
     probe: Probe
     broker: str
     databases: tuple[int, ...] = ()
-    guessed: bool = False
+    refused: Refused | Blocked | None = None
 
     def depths(self) -> list[Depth]:
         """What was seen so far, oldest first; none while the pod starts. `NotJudged` where the broker refuses us."""
@@ -157,7 +159,10 @@ class Watch:
         return self._waited(newest, self.trial.settings.image_pull_timeout)
 
     def gone(self) -> None:
-        """Return once there is no such queue. If it stays, or nobody can look, the end of the run deletes it."""
+        """Return once there is no such queue. If it stays, or nobody can look, the end of the run deletes it.
+
+        Raises `refused` where there is none: in another broker it may be.
+        """
 
         def probe() -> None:
             found = self.depths()
@@ -166,12 +171,14 @@ class Watch:
             left = last.exists if self.broker in QUEUE_SERVICES else bool(last.waiting)
             if left:
                 raise Unhealthy(self._left(last))
+            if self.refused is not None:
+                raise self.refused
 
         try:
             self._waited(probe, self.trial.settings.image_pull_timeout + FORGOTTEN)
         except (Blocked, Unhealthy):
             if self.broker in QUEUE_SERVICES:
-                taken_over(self.trial, "" if self.guessed else self.broker, self.queue)
+                taken_over(self.trial, "" if self.refused else self.broker, self.queue)
             raise
         finally:
             self.probe.remove()
@@ -215,6 +222,9 @@ class Watch:
 
 
 def taken_over(trial: Trial, broker: str, queue: str) -> None:
-    """The queue is of an endpoint of ours, and the product has forgotten it: from now on it is the journal's."""
+    """The queue is of an endpoint of ours, and the product has forgotten it: from now on it is the journal's.
+
+    `broker`: empty where nobody knows it.
+    """
     command = QUEUE_SERVICES[broker].deletes(queue) if broker else ""
     trial.journal.intend(QUEUE, queue, by_pod=True, type=command)

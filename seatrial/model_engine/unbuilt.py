@@ -38,9 +38,9 @@ def remember(site: Site, entry: Entry, unbuilt: bool) -> None:
 def has_appeared(site: Site, entry: Entry) -> None:
     """The builder has been at it after all: what it made can be removed, its queue by the journal."""
     remember(site, entry, False)
-    broker = _configuration(site).broker
-    if entry.how.get("queue") and broker in QUEUE_SERVICES:
-        taken_over(site.trial, broker, entry.how["queue"])
+    configuration = _configuration(site)
+    if entry.how.get("queue") and configuration.broker in QUEUE_SERVICES:
+        taken_over(site.trial, "" if configuration.refused else configuration.broker, entry.how["queue"])
 
 
 def must_stay_away(site: Site, entry: Entry, sight: Sight) -> None:
