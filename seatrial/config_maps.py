@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 
 from seatrial.kube import Kube, NotFound
@@ -13,11 +14,14 @@ KEY = "config."
 
 
 def data(kube: Kube, namespace: str, name: str) -> Mapping[str, str] | None:
-    """What a ConfigMap holds; None where it does not exist."""
+    """What a ConfigMap holds, what is no text in it as near to one as can be; None where it does not exist."""
     try:
-        return kube.get(CONFIG_MAPS, name, namespace).get("data") or {}
+        found = kube.get(CONFIG_MAPS, name, namespace)
     except NotFound:
         return None
+    binary = found.get("binaryData") or {}
+    texts = {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in binary.items()}
+    return {**(found.get("data") or {}), **texts}
 
 
 def trouble(

@@ -313,13 +313,14 @@ def _unmounted(kube: Kube, pod: Object) -> Cause | None:
         return None
     said = newest.get("message", "")
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
-    if cause := _config_map(kube, pod, said):
+    passes = _MOUNT_PASSES in said
+    if not passes and (cause := _config_map(kube, pod, said)):
         return replace(cause, evidence=(*cause.evidence, f"pod {namespace}/{name} is Pending: {said}"))
     return Cause(
         f"pod.mount/{namespace}/{pod_family(pod)}",
         f"a volume of {pod_family(pod)} cannot be mounted: {said}",
         evidence=(f"pod {namespace}/{name} is Pending",),
-        settle=math.inf if _MOUNT_PASSES in said else None,
+        settle=math.inf if passes else None,
         do="make the ConfigMap, Secret or volume what the pod wants of it, or correct the name",
         look=f"{kube.kubectl} -n {namespace} describe pod {name}",
     )

@@ -11,7 +11,7 @@ import pytest
 from api_server import Api
 from kube_objects import deployment, pod
 
-from seatrial import health
+from seatrial import config_maps, health
 from seatrial.kube import Kube
 from seatrial.record import Record
 from seatrial.resources import CONFIG_MAPS, DEPLOYMENTS, EVENTS, NAMESPACES, NODES, PODS
@@ -145,6 +145,29 @@ def test_a_volume_of_a_config_map_is_the_config_maps_trouble(
     assert (cause.key, cause.alike) == (f"{key}/models/{name}", f"{key}/models/{name}")
     assert cause.line == f"the ConfigMap models/{name} {line}"
     assert cause.evidence[-1] == f"pod models/mounts-{name} is Pending: {UNMOUNTED}"
+
+
+def test_a_volume_that_is_yet_to_be_read_is_no_config_maps_trouble(kube: Kube) -> None:
+    """The node's copy of it is late; what stands in it is nothing that pods cannot start by."""
+    kube.create(CONFIG_MAPS, {"metadata": {"name": "late"}}, "models")
+    volume = {"name": "config", "configMap": {"name": "late"}}
+    cause = trouble(
+        kube, "late", ("FailedMount", PASSES, 1), spec={"volumes": [volume]}, **waiting("ContainerCreating")
+    )
+    assert cause
+    assert (cause.key, cause.settle) == ("pod.mount/models/echo", math.inf)
+
+
+def test_a_config_map_of_binary_data_is_not_empty(kube: Kube) -> None:
+    """A trust store has no key of text."""
+    body = {"metadata": {"name": "trust"}, "data": {"a": "b"}, "binaryData": {"store": "/u3+7Q==", "text": "eA=="}}
+    kube.create(CONFIG_MAPS, body, "models")
+    found = config_maps.data(kube, "models", "trust")
+    assert found
+    assert {key: found[key] for key in ("a", "text")} == {"a": "b", "text": "x"}
+    binary = {"store": found["store"]}
+    assert config_maps.trouble(kube, "models", "trust", binary, ["store"]) is None
+    assert config_maps.trouble(kube, "models", "trust", binary, ["settings"])
 
 
 def test_a_volume_that_was_mounted_in_the_end_is_no_trouble(kube: Kube) -> None:
