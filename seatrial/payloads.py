@@ -72,7 +72,10 @@ def _raw(path: str) -> Any:
 
 
 def _refuse_misshapen(where: str, under: Any, over: Any) -> None:
-    """A mapping, a list or a plain value stays one: whoever gets it would refuse it, and the deployment be blamed."""
+    """A mapping, a list or a plain value stays one: whoever gets it would refuse it, and the deployment be blamed.
+
+    An item of a list is judged by ours of that name; of another nobody knows more than whether it is a mapping.
+    """
     if over is None:
         return
     if _shape(under) != _shape(over):
@@ -81,10 +84,10 @@ def _refuse_misshapen(where: str, under: Any, over: Any) -> None:
         for key in under.keys() & over.keys():
             _refuse_misshapen(f"{where}: {key}", under[key], over[key])
     elif isinstance(under, list) and under:
-        named = {one["name"]: one for one in under if isinstance(one, dict) and "name" in one}
+        named = {str(one["name"]): one for one in under if isinstance(one, dict) and "name" in one}
         for one in over:
-            like = named.get(one["name"], {}) if named and isinstance(one, dict) and "name" in one else under[0]
-            _refuse_misshapen(where, like, one)
+            name = str(one.get("name")) if isinstance(one, dict) else ""
+            _refuse_misshapen(where, named.get(name, type(under[0])()), one)
 
 
 def _shape(value: Any) -> str:

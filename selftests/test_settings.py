@@ -437,6 +437,20 @@ def test_an_overlay_is_laid_over_what_is_sent(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "overlay",
+    [
+        "{model_engine/chat: {messages: [{role: user, content: [{type: text, text: hi}]}]}}",
+        "{probe/pod: {spec: {containers: [{name: injected, resources: {}, command: [a]}]}}}",
+    ],
+    ids=["content-in-parts", "another-name"],
+)
+def test_of_an_item_of_a_list_only_the_named_is_known(tmp_path: Path, overlay: str) -> None:
+    """A message's content may be a text or parts."""
+    settings = Settings.load({"set": [f"overlays={overlay}"]}, {}, tmp_path)
+    assert settings.overlays
+
+
 def test_named_things_in_an_overlay_are_merged_by_name() -> None:
     pod = {"spec": {"containers": [{"name": "probe", "image": "i"}], "tolerations": [{"key": "a"}]}}
     patch = {"containers": [{"name": "probe", "resources": {"limits": {"cpu": 1}}}], "tolerations": [{"key": "b"}]}
