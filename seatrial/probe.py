@@ -200,9 +200,13 @@ class Probe:
         self._pod, self._secret, self._timeout, self._own_image = pod, secret, timeout, own_image
         self._selects = selects
         self._asked = time.monotonic()
-        self.began = False
-        """Whether its program was seen to run, or to have run."""
+        self._ran, self._unseen = False, True
         self._ended: tuple[str, Object] | Exception | None = None
+
+    @property
+    def began(self) -> bool:
+        """Whether its program was seen to run, or to have run; or may have, since the last look saw nothing."""
+        return self._ran or self._unseen
 
     def ended(self) -> tuple[str, Object]:
         """What the program wrote, and its container's last status; waited for once, remembered, the pod removed.
@@ -275,7 +279,7 @@ class Probe:
             ours.remove(self._kube, self._trial, SECRETS, self._secret)
 
     def _look(self) -> tuple[str, Object]:
-        metadata = self._pod["metadata"]
+        metadata, self._unseen = self._pod["metadata"], True
         try:
             pod = self._kube.get(PODS, metadata["name"], metadata["namespace"])
         except NotFound:
@@ -284,7 +288,7 @@ class Probe:
             ) from None
         statuses = {one["name"]: one for one in pod.get("status", {}).get("containerStatuses") or []}
         status = statuses.get(CONTAINER, {})
-        self.began = self.began or bool({"running", "terminated"} & {*status.get("state", {})})
+        self._ran, self._unseen = self._ran or bool({"running", "terminated"} & {*status.get("state", {})}), False
         if "terminated" in status.get("state", {}):  # our container; a sidecar beside it may go on
             return self._kube.logs(metadata["name"], metadata["namespace"], container=CONTAINER), status
         if cause := pod_trouble(self._kube, pod, self._trial.settings.gpu_vendors):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,6 +12,7 @@ import pytest
 import recordings
 
 from seatrial.journal import Entry, open_entries
+from seatrial.kube import NotFound
 from seatrial.model_engine import agreement, cloud_roles, queues, regions, service_bus, services
 from seatrial.model_engine.agreement import AUTOSCALER, BUILDER, FORWARDER, GATEWAY, HELM
 from seatrial.model_engine.async_tasks import where
@@ -22,12 +24,12 @@ from seatrial.model_engine.ground import Ground
 from seatrial.model_engine.health import broker
 from seatrial.model_engine.queue_services import QUEUE_SERVICES
 from seatrial.model_engine.services import QUEUE, Answer, RoundTrip, cause
-from seatrial.probe import Place
+from seatrial.probe import Place, Probe, Prober
 from seatrial.record import Record, events
 from seatrial.run import Run
 from seatrial.settings import Settings
 from seatrial.trial import Trial
-from seatrial.verdict import NotApplicable, NotJudged, Reason, Refused, Unhealthy
+from seatrial.verdict import NotApplicable, NotJudged, Reason, Refused, Unhealthy, Unreachable
 
 AWS, AZURE, GCP = (cloud_roles.ROLES[cloud] for cloud in ("aws", "azure", "gcp"))
 ARN = "arn:aws:iam::123456789012:role/llm"
@@ -183,6 +185,31 @@ def test_a_queue_is_not_gone_because_the_broker_is_another_now(record: Record) -
         queues.delete(standing(record, Configuration(), None), guessed)
     with pytest.raises(Refused, match="no right"):
         queues.delete(standing(record, Configuration(refused=Refused("no right"))), guessed)
+
+
+@pytest.mark.parametrize(
+    "said", [Unreachable("no route"), Refused("expired"), NotFound(cast(Any, "get"), 404, "NotFound", "gone")]
+)
+def test_a_queue_stays_in_the_journal_while_nobody_sees_who_makes_it(record: Record, said: Exception) -> None:
+    """Its pod may run: the program, and so the queue, was not seen."""
+    pod = {"metadata": {"name": "p", "namespace": "models", "uid": "1"}, "spec": {"containers": []}}
+    looks = [pod | {"status": {"phase": "Pending"}}, said]
+
+    def get(*_: Any) -> Any:
+        if isinstance(found := looks.pop(0) if len(looks) > 1 else looks[0], Exception):
+            raise found
+        return found
+
+    def nothing(*_: Any, **__: Any) -> Any:
+        return []
+
+    trial = replace(standing(record, Configuration(), timeout_factor="0.001").trial, keep=True)
+    kube: Any = SimpleNamespace(get=get, list=nothing, kubectl="kubectl")
+    probe = Probe(Prober(trial, kube), "x", Place("models", "m", OWN), pod, None, "n", 600, OWN, "", selects=False)
+    trial.journal.intend(QUEUE, "q")
+    with pytest.raises(NotJudged):
+        RoundTrip(Answer(standing(record, Configuration()), "sqs", probe, probe.place), "q").result()
+    assert [one.name for one in open_entries(events(record.path.parent))] == ["q"]
 
 
 @pytest.mark.parametrize(
