@@ -66,6 +66,41 @@ def test_a_service_account_comes_by_its_role(
     assert bool(found[1]) is (how is How.GIVEN), "what is only spelled is no way to come by a role"
 
 
+@pytest.mark.parametrize(
+    ("release", "endpoints", "said", "warned"),
+    [
+        (ARN, ARN, ["models/m has its role by", "endpoints/e names the role"], []),
+        (ARN, None, ["models/m has its role by"], ["endpoints/e names no role, and no pod of it was seen"]),
+        (None, ARN, None, []),
+        (None, None, None, []),
+    ],
+)
+def test_an_account_without_a_role_beside_one_with_it_is_warned_of(
+    record: Record, release: str | None, endpoints: str | None, said: list[str] | None, warned: list[str]
+) -> None:
+    roles = {"m": release, "e": endpoints}
+    variables = [{"name": "AWS_WEB_IDENTITY_TOKEN_FILE"}] if release else []
+    running = {"metadata": {"labels": {"app": "m"}}, "spec": {"containers": [{"env": variables}]}}
+    kube = SimpleNamespace(
+        get=lambda _, name, __: {"metadata": {"annotations": {AWS.annotation: roles[name]} if roles[name] else {}}},
+        list=lambda *_, **__: [running],
+    )
+    gateway = {"spec": {"selector": {"matchLabels": {"app": "m"}}}}
+    parts = SimpleNamespace(namespace="models", components={"gateway": gateway}, service_account=lambda _: "m")
+    place, trial = Place("endpoints", "e", OWN), standing(record, Configuration()).trial
+    ground: Any = SimpleNamespace(
+        trial=trial, kube=kube, release=parts, configuration=Configuration(), endpoint_place=lambda: place
+    )
+    if said is None:
+        with pytest.raises(NotApplicable, match=r"endpoints/e names the role" if endpoints else "their nodes' role"):
+            cloud_roles.require(ground)
+    else:
+        found = cloud_roles.require(ground)
+        assert [line.startswith(start) for line, start in zip(found, said, strict=True)] == [True] * len(said)
+    lines = [one["line"] for one in events(record.path.parent) if one["kind"] == "warning"]
+    assert [line.startswith(start) for line, start in zip(lines, warned, strict=True)] == [True] * len(warned)
+
+
 def test_what_every_pod_has_counts() -> None:
     def pod(*names: str) -> dict[str, object]:
         return {"spec": {"containers": [{"env": [{"name": one} for one in names]}, {}]}}

@@ -64,8 +64,9 @@ class How(enum.Enum):
 def require(ground: Ground) -> list[str]:
     """A line for each service account of the release and of its endpoints: by what it has its role.
 
-    `Unhealthy` where one does not come by the role that it names; `NotApplicable` where there is nothing to come by, or
-    where of no account anything was seen but its annotation.
+    A warning for one that has none, where others have one. `Unhealthy` where one does not come by the role that it
+    names; `NotApplicable` where there is nothing to come by, or where of no account anything was seen but its
+    annotation.
     """
     ground.configuration.require()
     cloud = ground.configuration.cloud
@@ -75,14 +76,17 @@ def require(ground: Ground) -> list[str]:
     if ground.release is None:
         raise NotApplicable("not applicable before the install: the chart makes the service accounts")
     found = [_judged(ground, ROLES[cloud], *one) for one in _accounts(ground)]
-    lines = [line for _, line in found if line]
-    if not lines:
+    seen = {how for how, _ in found}
+    if seen <= {How.NONE}:
         raise NotApplicable(
             "no service account names a role, and no pod was given one: their nodes' role is what counts"
         )
-    if not any(how is How.GIVEN for how, _ in found):
-        raise NotApplicable("; ".join(lines))
-    return lines
+    if How.GIVEN not in seen:
+        raise NotApplicable("; ".join(line for _, line in found))
+    for how, line in found:
+        if how is How.NONE:  # forgotten, perhaps: nodes may have the rights, too
+            ground.trial.warn(line)
+    return [line for how, line in found if how is not How.NONE]
 
 
 def judge(role: CloudRole, named: str | None, variables: Collection[str] | None) -> tuple[How, str]:
@@ -137,7 +141,7 @@ def _matches(pod: Object, labels: Mapping[str, str]) -> bool:
 def _judged(
     ground: Ground, role: CloudRole, namespace: str, account: str, variables: set[str] | None
 ) -> tuple[How, str]:
-    """What is known of its role, and the line that says so; empty where there is none."""
+    """What is known of its role, and the line that says so."""
     kube = ground.kube
     assert kube is not None
     try:
@@ -155,7 +159,8 @@ def _judged(
             unseen = "no pod of it was seen" if variables is None else "nothing in its pods shows it"
             return how, f"{namespace}/{account} names the role {named}; that it is given is not proven: {unseen}"
         case How.NONE:
-            return how, ""
+            given = "no pod of it was seen" if variables is None else "its pods were given none"
+            return how, f"{namespace}/{account} names no role, and {given}: its pods have what their nodes may do"
         case How.MALFORMED:
             told = f"names no role: {role.annotation} is {named!r}, not {role.example}"
             do = "correct serviceAccount.annotations in the helm values, then helm upgrade"
