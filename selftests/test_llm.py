@@ -562,21 +562,20 @@ def test_last_words_of_workers(lines: list[str], key: str) -> None:
     assert found is None or (found.settle == 0.0 and found.evidence[0] == "pod models/x" and found.look)
 
 
+KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+CRASHED = {"terminated": {"exitCode": 1, "reason": "Error"}}
+BACKS_OFF = {"waiting": {"reason": "CrashLoopBackOff"}}
+
+
 @pytest.mark.parametrize(
     ("status", "key", "settle"),
     [
         ({"state": {"running": {}}}, "", 0),
-        ({"ready": True, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}, "", 0),
-        (
-            {"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
-            f"llm.out-of-memory/{NAME}",
-            None,
-        ),
-        (
-            {"restartCount": 1, "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
-            f"llm.out-of-memory/{NAME}",
-            0.0,
-        ),
+        ({"ready": True, "lastState": KILLED}, "", 0),
+        ({"state": KILLED}, f"llm.out-of-memory/{NAME}", None),
+        ({"restartCount": 1, "state": KILLED, "lastState": KILLED}, f"llm.out-of-memory/{NAME}", 0.0),
+        ({"restartCount": 1, "state": KILLED, "lastState": CRASHED}, f"llm.out-of-memory/{NAME}", None),
+        ({"restartCount": 1, "state": BACKS_OFF, "lastState": KILLED}, f"llm.out-of-memory/{NAME}", None),
     ],
 )
 def test_workers_that_were_killed(kube: Kube, status: dict[str, Any], key: str, settle: float | None) -> None:

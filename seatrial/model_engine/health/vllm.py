@@ -150,8 +150,9 @@ def _told(kube: Kube, pod: Object, name: str, status: Object, ended: Object) -> 
     look = f"{kube.kubectl} -n {namespace} logs {podname} -c {MAIN}{' --previous' if previous else ''} --tail 100"
     if ended.get("reason") == OUT_OF_MEMORY.words:
         cause = OUT_OF_MEMORY.cause(name, (place,), f"{kube.kubectl} -n {namespace} describe pod {podname}")
-        again = status.get("restartCount") and "running" not in status.get("state", {})
-        return replace(cause, settle=0.0) if again else cause
+        ends = [(status.get(when) or {}).get("terminated") or {} for when in ("state", "lastState")]
+        twice = all(one.get("reason") == OUT_OF_MEMORY.words for one in ends)
+        return replace(cause, settle=0.0) if twice else cause
     try:
         said = kube.logs(podname, namespace, container=MAIN, previous=previous, tail=TAIL)
     except NotFound:
