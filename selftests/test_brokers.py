@@ -253,6 +253,7 @@ def test_a_queue_stays_in_the_journal_while_nobody_sees_who_makes_it(record: Rec
         ({}, {}, ({}, "theirs")),
         ({"asb_namespace": "theirs"}, {}, ({}, "theirs")),
         ({"asb_namespace": "theirs.servicebus.windows.net"}, {}, ({}, "theirs")),
+        ({"asb_namespace": "TheirS.servicebus.Windows.net"}, {}, ({}, "theirs")),
         ({"asb_namespace": "ours"}, {}, None),
         ({}, {"SERVICEBUS_NAMESPACE": "ours"}, ({}, "theirs")),  # set for another program, perhaps: a warning
     ],
@@ -273,7 +274,7 @@ def test_the_namespace_is_the_pods_own(
     assert len(warned) == len(environment), warned
     ground.release = None
     told = settings.asb_namespace
-    assert services.WHERE["servicebus"](ground, place)[1] == (told or "theirs").partition(".")[0]
+    assert services.WHERE["servicebus"](ground, place)[1] == (told or "theirs").partition(".")[0].lower()
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,10 @@ def test_the_namespace_is_the_pods_own(
     [
         ({}, {}, (None, None), ""),
         ({"redis_host": "theirs"}, {"REDIS_PORT": "6379"}, ("theirs", 6379), ""),
+        ({"redis_host": "Theirs"}, {}, ("Theirs", None), ""),
         ({}, {"REDIS_HOST": "ours"}, (None, None), "(REDIS_HOST (environment)): theirs:6379 was asked"),
+        ({"redis_port": "6379"}, {"REDIS_HOST": "ours"}, (None, None), "(REDIS_HOST (environment)): theirs:6379 was"),
+        ({"redis_host": "ours"}, {"REDIS_PORT": "6379"}, ("ours", 6379), "(--set redis_host=…): ours:6379 was asked"),
         ({"redis_port": "7"}, {}, (None, 7), "settings say theirs:7 (--set redis_port=…): theirs:7 was asked"),
         ({"redis_host": "ours", "probe_from": "runner"}, {}, ("ours", None), ""),  # a way of this machine's own
     ],

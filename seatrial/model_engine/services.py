@@ -299,10 +299,12 @@ def _region(ground: Ground, place: Place) -> tuple[dict[str, str], str]:
 def _namespace(ground: Ground, place: Place) -> tuple[dict[str, str], str]:
     """What Service Bus is asked with, and in which of its namespaces."""
     theirs = places.plain_env(place).get("SERVICEBUS_NAMESPACE") or ""
-    told = (ground.trial.settings.asb_namespace or "").removesuffix(service_bus.SUFFIX)
+    told, own = (
+        one.lower().removesuffix(service_bus.SUFFIX) for one in (ground.trial.settings.asb_namespace or "", theirs)
+    )
     if told and (ground.release is None or not theirs):
         return {"namespace": told}, told
-    if told and told != theirs.removesuffix(service_bus.SUFFIX):
+    if told and told != own:
         _another(ground, SERVICE_BUS, "wrong-namespace", ("SERVICEBUS_NAMESPACE", theirs), ("asb_namespace", told))
     return {}, theirs
 
@@ -373,11 +375,16 @@ def _told(ground: Ground, found: Redis | None, what: str) -> tuple[str | None, i
     host, port = (getattr(settings, name) for name in names)
     if found is None or ground.release is None or settings.probe_from == "runner":
         return host, port
-    told = f"{host or found.host}:{port or found.port}"
-    if told == found.at:
+    differ = [
+        name
+        for name, given, theirs in zip(names, (host, port), (found.host, found.port), strict=True)
+        if given and str(given).lower() != str(theirs).lower()  # DNS knows no case
+    ]
+    if not differ:
         return host, port
-    sources = [settings.source(name) for name in names if settings.named(name)]
+    sources = [settings.source(name) for name in differ]
     astray = all(one.endswith("(environment)") for one in sources)
+    told = f"{host or found.host}:{port or found.port}"
     ground.trial.warn(
         f"the release goes by Redis at {found.at}, the settings say {told} ({', '.join(sources)}): "
         f"{found.at if astray else told} was asked"
