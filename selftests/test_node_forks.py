@@ -106,10 +106,18 @@ def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
         said = bytearray()
         await (await start("-c", "print('warm')", said=said)).exited
         pid = tmp_path / "pid"
+
+        def busy() -> None:
+            """The machine, until the program has long begun: both are there when the loop looks again."""
+            end = time.monotonic() + 30
+            while not (pid.exists() and pid.read_text()) and time.monotonic() < end:
+                time.sleep(0.02)
+            time.sleep(0.2)
+
         waits = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
         starting = asyncio.create_task(start("-c", waits, said=said))
         await asyncio.sleep(0)
-        asyncio.get_running_loop().call_soon(time.sleep, 0.5)  # a busy machine: both are there when it looks again
+        asyncio.get_running_loop().call_soon(busy)
         asyncio.get_running_loop().call_later(0.1, starting.cancel)
         assert (await asyncio.gather(starting, return_exceptions=True))[0].__class__ is asyncio.CancelledError
         begun = int(pid.read_text())
