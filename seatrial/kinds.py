@@ -63,8 +63,10 @@ def object_name(value: Any, base: Path) -> str:
 
 
 def host(value: Any, base: Path) -> str:
-    """A host's name or address, without scheme and port."""
+    """A host's name or address, without scheme and port; one of IPv6 without the brackets that it may be given in."""
     found = text(value, base)
+    if found.startswith("[") and found.endswith("]") and ":" in found:
+        found = found[1:-1]
     if not _HOST.fullmatch(found):
         raise Malformed("is no name of a host", "give it alone, without scheme, user, port and path")
     return found

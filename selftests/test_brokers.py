@@ -306,6 +306,22 @@ def test_a_redis_of_the_settings_is_not_taken_for_the_releases(
     assert warned in "".join(lines)
 
 
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [("::1", "::1", None), ("[::1]", "::1", 1), ("localhost", "localhost", 1), ("127.0.0.1", "127.0.0.1", None)],
+)
+def test_a_redis_of_the_settings_is_asked_at_any_address(
+    record: Record, given: str, host: str, port: int | None
+) -> None:
+    """By the program itself, here: nobody listens there, which is an answer, too."""
+    more = {} if port is None else {"redis_port": str(port)}
+    ground = standing(record, Configuration(), None, redis_host=given, probe_from="runner", **more)
+    ground.kube, ask = None, {"commands": [["PING"]]}
+    answer = services._redis(ground, Place("", "", ""), ask, None, "cache")
+    assert (ask["host"], ask.get("port")) == (host, port)
+    assert answer.probe.result()["at"] == f"{host}:{port or 6379}"
+
+
 # -- agreement ------------------------------------------------------------------------------------------------------
 
 

@@ -209,6 +209,7 @@ def test_what_a_sandbox_says_is_mixed_with_no_other_deployment(tmp_path: Path) -
         ("asb_namespace=https://x.servicebus.windows.net/", "is no name of a host"),
         ("broker_redis_host=redis://x", "is no name of a host"),
         ("redis_host=x:6379", "is no name of a host"),
+        ("redis_host=[fd00::5]:6379", "is no name of a host"),
         ("model_engine_image_repository=r:1.9", "is no image repository"),
         ("model_engine_image_tag=a b", "is no image tag"),
         (

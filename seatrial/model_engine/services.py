@@ -347,7 +347,7 @@ def _redis(
     host, port = _told(ground, found, what)
     secrets: dict[str, Secret] = {}
     if found is None:
-        ask["url"] = f"redis://{host}:{port or 6379}"
+        ask["url"] = "redis://"  # host and port are beside it
     elif not found.secret:
         ask["url"] = found.url
     elif ground.configuration.config_map:
