@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -437,6 +438,12 @@ def test_balloons_give_way_to_high_priority(begin, kube: Kube) -> None:
     assert "balloons among them: models/model-engine-balloon-a10-1 (2)" in caught.value.line
     assert f"overlays: {{{LIMIT}: {{high_priority: true}}}}" in caught.value.do
     gpus(site).await_free(body(high_priority=True))
+    reserved = gpus(site)
+    for reserves in (True, False):
+        values = {"balloonConfig": {"reserveHighPriority": reserves}}
+        reserved.nodes.ground.configuration = Configuration.of_values(values, "helm")
+        with pytest.raises(NotJudged) if reserves else nullcontext():
+            reserved.await_free(body())
 
 
 def test_what_others_use_is_busy_and_what_no_node_has_is_a_setting(begin, kube: Kube) -> None:

@@ -11,6 +11,7 @@ from seatrial.gpu.declared import Expectation
 from seatrial.gpu.health import Sight, explained
 from seatrial.gpu.node import ROOM, Want
 from seatrial.kube import Kube
+from seatrial.model_engine.configuration import look
 from seatrial.model_engine.gpu import Workers
 from seatrial.model_engine.gpu_nodes import GpuNodes
 from seatrial.resources import NODE_POOLS
@@ -23,6 +24,8 @@ FORWARDER = {"cpu": "1", "memory": "100M"}
 """What a worker's pod requests beside what the payload asks for."""
 _BALLOON = ("product", "common-warm-nodes")
 """The label of the product's balloons: pods that keep nodes warm, and give way to an endpoint of high priority."""
+_RESERVED = "balloonConfig.reserveHighPriority"
+"""The chart's value without which they give way to any endpoint."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,9 @@ class Gpus:
         )
 
     def _taken(self, sight: Sight, want: Want, body: Mapping[str, Any]) -> Cause | None:
-        """Why no node can take it now. What balloons hold is free to an endpoint of high priority."""
-        gives_way = body.get("high_priority") is True
+        """Why no node can take it now. What balloons hold is free to an endpoint that may drive them out."""
+        values = self.nodes.ground.configuration.values
+        gives_way = body.get("high_priority") is True or look(values, _RESERVED) is False
         if gives_way and sight.pods is not None:
             others = [one for one in sight.pods if not _is_balloon(one["metadata"].get("labels") or {})]
             sight = replace(sight, pods=others)
