@@ -53,8 +53,10 @@ Generated from the table in `seatrial/settings.py` by `python -m seatrial docs`.
 the command line, the environment, `seatrial.yaml`, the helm values given with `--values`, what is found in the cluster,
 the default. `python -m seatrial doctor` shows every value and where it came from. Durations are in seconds.
 
-After an install Redis, SQS and Service Bus are asked where the release itself says that they are: a variable of the
-environment that says otherwise may be meant for other programs, and is a warning.
+After an install a pod asks Redis, SQS and Service Bus where the release itself says that they are: a variable of the
+environment that says otherwise (`REDIS_HOST`, `AWS_REGION` …) may be meant for other programs, and is a warning. On the
+command line or in `seatrial.yaml` it is meant: that Redis is asked, with a warning, and another region of SQS or
+namespace of Service Bus than the release's is a failure.
 
 ```yaml
 # seatrial.yaml, in the directory that pytest is run from, or named with --settings=FILE
