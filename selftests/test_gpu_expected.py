@@ -134,7 +134,7 @@ def test_what_endpoints_ask_of_a_node_before_an_install(tmp_path: Path) -> None:
     values = {"nodeSelector": {"pool": "gpu"}, "gpuTolerations": [more]}
     workers = Workers.of(None, None, Configuration.of_values(values, "values.yaml"))
     want = workers.want(Expectation(NVIDIA, 4), settings(tmp_path), count=1)
-    assert want.labels == {LABEL: TYPES, "pool": ("gpu",)}
+    assert (want.kind, want.labels) == (LABEL, {LABEL: TYPES, "pool": ("gpu",)})
     assert want.tolerations == (TOLERATION, more)
     assert (want.count, want.at_least, workers.resource) == (1, 4, RESOURCE)
 
