@@ -79,13 +79,17 @@ def test_what_has_appeared_and_was_removed_is_settled(site: Site) -> None:
     assert queues == ["launch-endpoint-id-end_1"]
 
 
+def configured_by(site: Site, config_map: str) -> None:
+    """The gateway mounts this ConfigMap, and wants the broker of it."""
+    assert site.release is not None
+    gateway, wanted = copy.deepcopy(site.release.components["gateway"]), [{"key": "infra_service_config"}]
+    gateway["spec"]["template"]["spec"]["volumes"][0]["configMap"] = {"name": config_map, "items": wanted}
+    site.release = replace(site.release, components={**site.release.components, "gateway": gateway})
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_no_command_is_given_for_a_broker_that_nobody_knows(site: Site, known: bool) -> None:
-    assert site.release is not None
-    gateway = copy.deepcopy(site.release.components["gateway"])
-    name, key = "llm-service-config" if known else "nobody-made-it", "infra_service_config"
-    gateway["spec"]["template"]["spec"]["volumes"][0]["configMap"] = {"name": name, "items": [{"key": key}]}
-    site.release = replace(site.release, components={**site.release.components, "gateway": gateway})
+    configured_by(site, "llm-service-config" if known else "nobody-made-it")
     unbuilt.has_appeared(site, Entry("endpoint", NAME, {"queue": "q"}))
     (queue,) = open_entries(events(site.trial.run.directory))
     assert queue.how["type"].startswith("aws sqs delete-queue") is known
@@ -156,4 +160,13 @@ def test_where_nobody_may_look_it_stays_in_doubt(site: Site) -> None:
     Lifecycle(site, KINDS["sync"], NAME).delete()
     site.trial = replace(site.trial, unhurried=True)
     with pytest.raises(AssertionError, match=r"may still appear \("):
+        remove(site, doubted(site))
+
+
+def test_where_nobody_knows_the_broker_it_stays_in_doubt(site: Site) -> None:
+    """An empty queue of another broker settles nothing."""
+    Lifecycle(site, KINDS["sync"], NAME).delete()
+    site.trial = replace(site.trial, unhurried=True)
+    configured_by(site, "nobody-made-it")
+    with pytest.raises(AssertionError, match=r"may still appear \(.*nobody-made-it"):
         remove(site, doubted(site))

@@ -49,10 +49,12 @@ def must_stay_away(site: Site, entry: Entry, sight: Sight) -> None:
     assert site.kube is not None, DOUBT
     assert site.release is not None, DOUBT
     called = entry.name.removeprefix("seatrial-").removesuffix(f"-{site.trial.run.id}")
-    queues = Queues(site.trial, site.kube, site.release, _configuration(site), called=f"queue-{called}")
+    configuration = _configuration(site)
+    queues = Queues(site.trial, site.kube, site.release, configuration, called=f"queue-{called}")
     factor = site.trial.settings.timeout_factor
     with closing(queues):
         try:
+            configuration.require()  # an empty queue in another broker says nothing
             watch = queues.watch(queues.builder_queue)
             is_there = site.trial.wait.until(
                 lambda: _known(sight, watch, SETTLES * factor), SETTLES + PATIENCE, what=f"{entry.name} settled"
