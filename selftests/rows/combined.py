@@ -67,6 +67,28 @@ ROWS = [
         select=INFRA,
     ),
     Row(
+        ("gateway-down", "builder-scaled-to-zero"),
+        {
+            "gateway_runs": "the Deployment model-engine is scaled to 0",
+            "builder_runs": "the Deployment model-engine-endpoint-builder is scaled to 0",
+            "gateway_hpa_can_scale": "the Deployment model-engine is scaled to 0",
+            "builder_is_connected": "the Deployment model-engine-endpoint-builder is scaled to 0",
+            "healthz": "the Deployment model-engine is scaled to 0",
+        },
+        blocks=("endpoints_are_listed",),
+        sign="ScaledToZero",
+        select=("-k", "gateway_runs or hpa or healthz or endpoints_are_listed or builder_runs or builder_is_connected"),
+    ),
+    Row(
+        ("list-not-a-list", "success-to-everything"),
+        {
+            "endpoints_are_listed": "the gateway answers no list of model_endpoints",
+            "task_without_endpoint_is_refused": "answered 200",
+            "unknown_async_task_never_succeeds": "answered 200",
+        },
+        select=("-k", "control_plane or unknown_async"),
+    ),
+    Row(
         ("redis-wants-a-password", "database-gone", "vllm-image-missing", "sqs-denied"),
         {
             "redis_answers_ping": "wants a password",

@@ -30,6 +30,7 @@ ROWS = [
         ),
         sign="ScaledToZero",
         select=("-k", "gateway_runs or hpa or healthz or endpoints_are_listed"),
+        long_proof=True,
     ),
     Row(
         ("list-not-a-list",),
@@ -37,6 +38,7 @@ ROWS = [
         blocks=(*NEED_SERVING, *NOTHING_LEFT),
         left=True,
         select=("-m", "control_plane"),
+        long_proof=True,
     ),
     Row(
         ("create-500",),
@@ -65,6 +67,7 @@ ROWS = [
             "unknown_async_task_never_succeeds": "answered 200",
         },
         select=("-k", "without_endpoint or unknown_async"),
+        long_proof=True,
     ),
     Row(
         ("sync-failure-with-200",),

@@ -13,6 +13,7 @@ ROWS = [
         sign="ScaledToZero",
         left=True,
         select=("-k", "builder_runs or builder_is_connected"),
+        long_proof=True,
     ),
     Row(
         ("builder-forbidden",),
