@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from seatrial import rbac
@@ -18,6 +18,7 @@ from seatrial.runbook import BEYOND, DELIVERED, STEPS
 from seatrial.settings import TABLE
 
 ROOT = Path(__file__).parent.parent
+MODULES, LIBRARIES = ROOT / "docs" / "modules.md", ("fixtures", "seatrial")
 CHECKS, SETTINGS, RBAC = ROOT / "docs" / "checks.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "rbac.yaml"
 README = ROOT / "README.md"
 _BEGIN, _END = "<!-- written by python -m seatrial docs -->", "<!-- to here -->"
@@ -34,7 +35,9 @@ _HEAD = """\
 # The checks
 
 Generated from the docstrings in `tests/` by `python -m seatrial docs`: edit those, not this page. A check's id is its
-phase (the module) and its name. *Runbook* is the step of Model Engine's smoke tests (R0) that it automates.
+phase (the module) and its name. *Runbook* is the step that it automates of R0: the requirement document with the smoke
+tests of Model Engine, a list of commands to type, which this suite follows and does not bring with it. You need not
+have it: the table at the end has its steps by name. "Beyond R0" is what it does not ask for.
 """
 
 
@@ -187,20 +190,60 @@ def _clouds() -> Iterator[str]:
 
 
 def marks() -> dict[str, frozenset[str]]:
-    """The markers that are typed at each check, by its id."""
+    """The markers of each check, by its id: those typed at it, and its module's."""
     found = {}
     for path in sorted((ROOT / "tests").glob("test_*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        of_all = [name for node in body for name in _of_module(node)]
+        for node in body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 check = Check.documented(f"tests/{path.name}::{node.name}", "").id
-                typed = (one.func if isinstance(one, ast.Call) else one for one in node.decorator_list)
-                found[check] = frozenset(one.attr for one in typed if isinstance(one, ast.Attribute))
+                found[check] = frozenset([*of_all, *_named(node.decorator_list)])
     return found
+
+
+def _of_module(node: ast.stmt) -> Iterator[str]:
+    """The markers that ``pytestmark = ...`` gives to a whole module: one, or a list."""
+    if isinstance(node, ast.Assign) and [ast.unparse(one) for one in node.targets] == ["pytestmark"]:
+        yield from _named(node.value.elts if isinstance(node.value, ast.List | ast.Tuple) else [node.value])
+
+
+def _named(typed: Iterable[ast.expr]) -> Iterator[str]:
+    for one in typed:
+        plain = one.func if isinstance(one, ast.Call) else one
+        if isinstance(plain, ast.Attribute):
+            yield plain.attr
+
+
+_MODULES_HEAD = """\
+# The modules
+
+Generated from the first line of each module by `python -m seatrial docs`: edit those, not this page. How they belong
+together stands in [design.md](design.md#where-things-are).
+"""
+
+
+def modules() -> str:
+    """The page of modules: every one of the library and of the fixtures, by its folder."""
+    lines = [_MODULES_HEAD]
+    every = [path for folder in LIBRARIES for path in sorted((ROOT / folder).rglob("*.py"))]
+    for folder in dict.fromkeys(path.parent for path in every):
+        here = [path for path in every if path.parent == folder]
+        lines += [f"## {folder.relative_to(ROOT)}/", "", "| module | |", "|---|---|"]
+        lines += [f"| [{path.stem}](../{path.relative_to(ROOT)}) | {_first_line(path)} |" for path in here]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _first_line(path: Path) -> str:
+    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return said.partition("\n")[0].replace("``", "`").replace("|", "\\|")
 
 
 def write() -> int:
     """Write all pages; the exit code."""
-    for path, text in ((CHECKS, page()), (SETTINGS, settings()), (RBAC, roles()), (README, readme())):
+    pages = ((CHECKS, page()), (SETTINGS, settings()), (RBAC, roles()), (MODULES, modules()), (README, readme()))
+    for path, text in pages:
         path.write_text(text, encoding="utf-8")
         print(f"{path.relative_to(ROOT)} is written")
     return 0

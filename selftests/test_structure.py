@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from dummies import ROOT, clean_environment
 
 from seatrial import docs
+from seatrial.checks import Check
 from seatrial.runbook import BEYOND, DELIVERED, STEPS
 
 SUITE, SANDBOX = ("seatrial", "fixtures", "payloads", "tests"), ("sandbox",)
@@ -96,7 +98,31 @@ def test_the_pages_are_as_generated() -> None:
     assert docs.CHECKS.read_text(encoding="utf-8") == docs.page(), "make docs"
     assert docs.SETTINGS.read_text(encoding="utf-8") == docs.settings(), "make docs"
     assert docs.RBAC.read_text(encoding="utf-8") == docs.roles(), "make docs"
+    assert docs.MODULES.read_text(encoding="utf-8") == docs.modules(), "make docs"
     assert docs.README.read_text(encoding="utf-8") == docs.readme(), "make docs"
+
+
+def test_every_module_says_what_it_is() -> None:
+    said = re.findall(r"^\| \[\w+\]\(\.\./(\S+)\) \| (.*) \|$", docs.modules(), re.M)
+    there = {str(path.relative_to(ROOT)) for folder in docs.LIBRARIES for path in (ROOT / folder).rglob("*.py")}
+    assert {path for path, line in said if line} == there
+
+
+def test_markers_are_counted_as_pytest_selects_them() -> None:
+    """A module's `pytestmark` counts, too: the pages and pytest may not differ in what `-m writes` runs."""
+    code = (
+        "import json, pytest\n"
+        "class Told:\n"
+        "    def pytest_itemcollected(self, item):\n"
+        "        print(json.dumps([item.nodeid, [one.name for one in item.iter_markers()]]))\n"
+        "pytest.main(['--collect-only', '-q', '-q'], plugins=[Told()])"
+    )
+    command = [sys.executable, "-c", code]
+    out = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True).stdout
+    told = [json.loads(line) for line in out.splitlines() if line.startswith("[")]
+    phases = docs.PHASES.keys()
+    assert docs.marks() == {Check.documented(name, "").id: frozenset(found) - phases for name, found in told}
+    assert "writes" in docs.marks()["tier_a/sync_task_echoes"]
 
 
 def test_readme_knows_every_phase() -> None:
