@@ -44,7 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
     clean = _with_settings(commands.add_parser("sweep", help=told, description=told, allow_abbrev=False))
     clean.add_argument("--run", metavar="ID", default="", help="of the run with this id, from any machine")
     clean.add_argument("--delete", action="store_true", help="remove it; without this it is only shown")
-    clean.add_argument("--force", action="store_true", help="with --run: although that run may be alive")
+    clean.add_argument(
+        "--force",
+        action="store_true",
+        help="with --run: although it may be alive, or its record names another address",
+    )
     told = "print a finished run as Markdown, for the page of a CI job"
     report = commands.add_parser("summary", help=told, description=told, allow_abbrev=False)
     report.add_argument("run", metavar="RUN", help="its directory, or its id where the record is in .seatrial")

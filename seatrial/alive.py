@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from seatrial.journal import open_entries
+from seatrial.place import Place, began, made_at
 from seatrial.record import events
 from seatrial.run import started
 
@@ -41,16 +42,20 @@ def goes_on(directory: Path) -> bool | None:
     return False
 
 
-def killed(directory: Path) -> Iterator[str]:
-    """A line for each run among these records that was killed, with the command that removes what it left."""
+def ended_by_force(directory: Path, here: Place | None) -> Iterator[str]:
+    """A line for each run in this place that did not end in order, with the command that removes what it left.
+
+    Whether it was killed, left by a second Ctrl-C, or lost its machine, no record can know.
+    """
     for path in sorted(directory.glob("*/")):
         if not _is_recent(path.name) or (path / "run.json").exists() or goes_on(path) is not False:
             continue
-        happened = list(events(path))
-        left = len(list(open_entries(happened)))
-        sweep = next((event["sweep"] for event in happened if event["kind"] == "run"), "")
-        if left and sweep:
-            yield f"run {path.name} was killed and has left {left} thing{'s' if left > 1 else ''}: {sweep}"
+        left = len(list(open_entries(events(path))))
+        begun = began(path)
+        there = made_at(begun)
+        if left and begun.get("sweep") and here and there and here.is_same(there):
+            things = f"{left} thing{'s' if left > 1 else ''}"
+            yield f"run {path.name} was ended by force and has left {things}: {begun['sweep']}"
 
 
 def _is_recent(name: str) -> bool:

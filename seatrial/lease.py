@@ -81,7 +81,8 @@ class Lease:
         seconds = (now - _time(renewed)).total_seconds()
         if is_fresh(renewed, now):
             return f"another run is alive: {run} on {host}, seen {max(0.0, seconds):.0f} s ago"
-        return f"run {run} was killed about {seconds / 60:.0f} min ago, what it left is removed by: {self.sweep(run)}"
+        ago = f"about {seconds / 60:.0f} min ago"
+        return f"run {run} was ended by force {ago}, what it left is removed by: {self.sweep(run)}"
 
     def _manifest(self, namespace: str, now: datetime) -> Object:
         made: Object = payload(

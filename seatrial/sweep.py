@@ -22,6 +22,7 @@ from seatrial.journal import Entry, open_entries
 from seatrial.kube import Kube
 from seatrial.lease import is_fresh
 from seatrial.mask import masked
+from seatrial.place import Place, began, made_at
 from seatrial.record import Record, events
 from seatrial.resources import PODS
 from seatrial.run import Run, new_id, run_in, started
@@ -40,6 +41,10 @@ FORGOTTEN_WITHIN = 20.0
 ANSWERED = 120.0
 """Seconds after a run's last event: a create that was sent by then has come to an end."""
 
+ALIVE, FORCED, ENDED, UNKNOWN = "alive", "ended by force", "ended", "unknown"
+"""What a run's record or its Lease says of it."""
+OVER = (FORCED, ENDED)
+
 Key = tuple[str, str]
 
 
@@ -54,12 +59,12 @@ class Wanted:
 
 @dataclass
 class Left:
-    """What there is of a run. `state`: ``alive``, ``killed``, ``ended``, ``unknown``; `expires`: seconds since 1970."""
+    """What there is of a run. `state`: `ALIVE`, `FORCED`, `ENDED`, `UNKNOWN`; `expires`: seconds since 1970."""
 
     run: str
     entries: dict[Key, Entry] = field(default_factory=dict)
     expires: float = 0.0
-    state: str = "unknown"
+    state: str = UNKNOWN
     directory: Path | None = None
 
     def add(self, found: Iterable[Entry]) -> None:
@@ -76,9 +81,9 @@ class Left:
 
     def why_not(self, wanted: Wanted, now: float) -> str:
         """Why it is not touched; empty if it may be."""
-        if self.state == "alive" and not (wanted.run and wanted.force):
+        if self.state == ALIVE and not (wanted.run and wanted.force):
             return "it is alive" + ("; --force takes it all the same" if wanted.run else "")
-        if now >= self.expires or (self.state in ("killed", "ended") and wanted.run):
+        if now >= self.expires or (self.state in OVER and wanted.run):
             return ""
         if not wanted.run:
             return f"it is not expired; if it is over: --run {self.run}"
@@ -103,6 +108,7 @@ def sweep(
             stack.callback(record.close)
             trial = Trial(run, settings, record, writes=wanted.delete)
             target = connect.target(trial)
+            _refuse_another_place(wanted, settings, Place.of(target, settings))
             say(f"target {target.describe()}")
             kube = stack.enter_context(connect.kube(settings, target, record)) if target.has_cluster else None
             if kube is not None:
@@ -117,6 +123,20 @@ def sweep(
         source = f" ({error.source})" if error.source else ""
         say(masked(f"{error.line}{source}{f'; {error.do}' if error.do else ''}"))
         return USAGE if isinstance(error, BadSettings) else LEFT
+
+
+def _refuse_another_place(wanted: Wanted, settings: Settings, here: Place) -> None:
+    """`BadSettings` if the run's record says that it was elsewhere: here nothing of it would be found."""
+    begun = began(settings.record_directory / wanted.run) if wanted.run else {}
+    there = made_at(begun)
+    if there is None or wanted.force or here.is_same(there):
+        return
+    command = begun["sweep"] or "nothing: its sandbox is gone with all that it made"
+    raise BadSettings(
+        f"run {wanted.run} was at {there.describe()}, and this is {here.describe()}",
+        source="--run",
+        do=f"to sweep there: {command}; if both are the same one: --force",
+    )
 
 
 @dataclass
@@ -294,9 +314,9 @@ class _Sweep:
         leases = [is_fresh(entry.how["renewed"], now) for entry in one.entries.values() if "renewed" in entry.how]
         if here is not None:
             over = (self.trial.settings.record_directory / one.run / "run.json").exists()
-            one.state = "alive" if here else "ended" if over else "killed"
+            one.state = ALIVE if here else ENDED if over else FORCED
         elif leases:
-            one.state = "alive" if any(leases) else "killed"
+            one.state = ALIVE if any(leases) else FORCED
         if self._now() >= one.expires:  # nothing that was sent by then can come to anything any more
             for entry in one.entries.values():
                 entry.how.pop("unbuilt", None)

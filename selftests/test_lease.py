@@ -70,7 +70,7 @@ def test_a_run_sees_another_one_alive_and_then_killed(api: Api, kube: Kube, tmp_
         said = third.begin()
         for run in (first, second, third):
             run.end()
-    assert [line for line in said if "was killed" in line and line.endswith(f"removed by: sweep {one.run.id}")]
+    assert [line for line in said if "was ended by force" in line and line.endswith(f"removed by: sweep {one.run.id}")]
     assert [line for line in said if line.startswith(f"another run is alive: {other.run.id}")]
 
 

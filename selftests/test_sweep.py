@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -195,7 +194,7 @@ def test_what_the_next_run_says_of_one_that_was_killed(slow: Sandbox, tmp_path: 
     killed = run_under(tmp_path).name
     run = judged(tmp_path, "-m", "tier_a", "-k", "refused", **slow.environment())
     assert run.code == 0, run.out
-    [line] = [line for line in run.run["head"] if line.startswith(f"run {killed} was killed")]
+    [line] = [line for line in run.run["head"] if line.startswith(f"run {killed} was ended by force")]
     command = line.partition(": ")[2]
     assert command.startswith(f"python -m seatrial sweep --run {killed} --delete ")
     assert f"--context {slow.up['name']}" in command
@@ -253,20 +252,3 @@ def test_who_lives_on_this_machine(tmp_path: Path) -> None:
     assert alive.goes_on(run) is False
     (run / "alive").write_text("another machine")
     assert alive.goes_on(run) is None
-
-
-def test_a_killed_runs_line(tmp_path: Path) -> None:
-    run = tmp_path / new_id()
-    run.mkdir()
-    alive.hold(run).close()
-    happened = [
-        {"kind": "run", "sweep": "python -m seatrial sweep --run x"},
-        {"kind": "journal", "entry": "intended", "of": "endpoint", "name": "e", "how": {}},
-    ]
-    text = "".join(json.dumps({"time": number, "check": "", **event}) + "\n" for number, event in enumerate(happened))
-    (run / "events.main.jsonl").write_text(text)
-    assert list(alive.killed(tmp_path)) == [
-        f"run {run.name} was killed and has left 1 thing: python -m seatrial sweep --run x"
-    ]
-    (run / "run.json").write_text("{}")
-    assert list(alive.killed(tmp_path)) == []
