@@ -41,7 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     told = "write docs/checks.md, docs/settings.md and docs/rbac.yaml"
     commands.add_parser("docs", help=told, description=told)
     told = "show what runs have left, and remove it with --delete: what is expired, or all of one run"
-    clean = _with_settings(commands.add_parser("sweep", help=told, description=told, allow_abbrev=False))
+    clean = _with_settings(
+        commands.add_parser("sweep", help=told, description=told, epilog=sweep.CODES, allow_abbrev=False)
+    )
     clean.add_argument("--run", metavar="ID", default="", help="of the run with this id, from any machine")
     clean.add_argument("--delete", action="store_true", help="remove it; without this it is only shown")
     clean.add_argument(

@@ -32,6 +32,11 @@ from seatrial.trial import Trial
 from seatrial.verdict import BadSettings, NotApplicable, NotJudged, Refused
 
 CLEAN, LEFT, USAGE = 0, 3, 4
+CODES = (
+    f"Exit code {CLEAN}: nothing is left; {LEFT}: something is, of the run that was named, else of any that is over or "
+    f"expired, or it could not be looked for; {USAGE}: usage, or the run's record names another target."
+)
+"""What they say, for ``--help``."""
 LONGEST = 120.0
 """Seconds for the removals of one run."""
 GONE_WITHIN = 15.0
@@ -157,6 +162,7 @@ class _Sweep:
             self.say(f"not looked for {what}: {why}")
             if not (refused and self.by_journal):  # where we may not look, the journal is as good
                 self.code = LEFT
+        spared = False
         for one in runs:
             self.say(one.describe(self._now()))
             why_not = one.why_not(self.wanted, self._now())
@@ -166,10 +172,14 @@ class _Sweep:
             for entry in one.entries.values():
                 self.say(f"  {entry.kind} {entry.name}")
             self.say(f"  not touched: {why_not}" if why_not else "  to remove it: the same command with --delete")
-            if self.wanted.run or not why_not:
+            if self.wanted.run or not why_not or one.state in OVER:
                 self.code = LEFT
+            else:
+                spared = True
         if self.code == CLEAN:
-            self.say(f"nothing {f'of run {self.wanted.run}' if self.wanted.run else 'expired'} is left")
+            of_one = f" of run {self.wanted.run}" if self.wanted.run else ""
+            others = " but what runs have made that may be alive" if spared else ""
+            self.say(f"nothing{of_one} is left{others}")
         return self.code
 
     def end(self) -> None:
