@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,7 +30,9 @@ def marks(row: Row) -> list[pytest.MarkDecorator]:
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=marks(row)) for row in HERE])
 def test_fault(deployed: Callable[..., Sandbox], tmp_path: Path, row: Row) -> None:
-    as_told(row, run_of(deployed(*row.words), tmp_path, row, *row.select))
+    run = run_of(deployed(*row.words), tmp_path, row, *row.select)
+    as_told(row, run)
+    assert re.search(re.escape(row.told).replace("…", ".*"), run.out), run.out
 
 
 def run_of(one: Sandbox, folder: Path, row: Row, *select: str) -> Ended:

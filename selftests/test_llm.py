@@ -182,7 +182,7 @@ def test_a_create_is_refused_as_recorded(begin, name: str, key: str) -> None:
     one = lifecycle(begin(gateway))
     with pytest.raises(Unhealthy) as failed:
         one.create()
-    assert failed.value.cause.key == (f"llm.{key}/{NAME}" if key else f"model_engine.create/{NAME}")
+    assert failed.value.cause.key == (f"llm.{key}/{NAME}" if key else f"model_engine.create/{ROUTE} 500")
     assert bool(key) is not ("or a checkpoint_path that was not sent" in failed.value.cause.do), "nobody's log is read"
     with pytest.raises(Blocked) as blocked:
         one.ready()

@@ -77,6 +77,17 @@ def test_reading_only_and_a_delete_alone(released: Sandbox, tmp_path: Path) -> N
     assert released.left(deleting.run["run"]) == []
 
 
+def test_what_is_of_another_cloud_makes_nothing(released: Sandbox, tmp_path: Path) -> None:
+    """That the release is on AWS is known before there is an endpoint to let idle."""
+    run = judged(tmp_path, "-m", "slow", **released.environment())
+    assert run.code == 3, run.out
+    assert run.verdicts == {"tier_a/async_endpoint_survives_idle": "not applicable"}
+    assert "this is about azure, and the release is on aws" in run.out
+    assert not [event for event in run.events if event.get("method") == "POST"]
+    made = {event["name"].partition(" ")[0] for event in run.events if event["kind"] == "journal"}
+    assert made == {"leases.coordination.k8s.io"}
+
+
 def test_reading_only_may_use_the_current_context(released: Sandbox, tmp_path: Path) -> None:
     text = Path(released.up["kubeconfig"]).read_text()
     other = "contexts:\n- name: other\n  context: {cluster: x, user: x}\n"

@@ -5,11 +5,9 @@ import uuid
 import pytest
 
 from seatrial.kube import Kube
-from seatrial.model_engine import service_bus
 from seatrial.model_engine.async_tasks import AsyncTasks
 from seatrial.model_engine.client import Contract, ModelEngine
 from seatrial.model_engine.depths import Queues
-from seatrial.model_engine.ground import Ground
 from seatrial.model_engine.lifecycle import Lifecycle
 from seatrial.model_engine.published import Published
 from seatrial.model_engine.tasks import echoed, streamed, task
@@ -150,13 +148,13 @@ def test_failing_async_task_is_told(engine: ModelEngine, answered_async_tasks: A
 
 @pytest.mark.slow
 @pytest.mark.azure
-def test_async_endpoint_survives_idle(async_tasks: AsyncTasks, ground: Ground) -> None:
+@pytest.mark.usefixtures("on_azure")
+def test_async_endpoint_survives_idle(async_tasks: AsyncTasks) -> None:
     """Async tasks succeed after the broker has parted with connections that idled (broker_idle, 330 s).
 
     Runbook: R0 1.6
     Hint: Service Bus drops idle connections; the image must keep them alive and open them anew, see the pool's check.
     """
-    service_bus.require_azure(ground)
     async_tasks.survive_idle()
 
 

@@ -22,6 +22,7 @@ Values = Callable[[Contract], Mapping[str, str]]
 """What the payload of a contract wants to be filled in with; `BadSettings` for what nobody gave."""
 _LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?")
 _OR_WEIGHTS = ", or a checkpoint_path that was not sent"
+_SERVER_ERROR = re.compile(r"answered (5\d\d), not ")
 _NEVER_SENT = ("gateway/refused", "gateway/no-connection", "gateway/certificate")
 """Keys of the causes by which the request did not even leave."""
 
@@ -113,10 +114,14 @@ def _ask(kind: Kind, ledger: Ledger, contract: Contract, values: Mapping[str, st
 
 
 def _refused(kind: Kind, sight: Sight, said: str) -> Cause:
-    """Why the gateway made nothing, as far as its words tell."""
-    site = sight.site
+    """Why the gateway made nothing, as far as its words tell: one cause for all kinds of which it says the same.
+
+    A 500 is the same whatever stands in it: it says nothing but when, and which request that was.
+    """
+    site, error = sight.site, _SERVER_ERROR.search(said)
+    same = f"{kind.route} {error[1]}" if error else said.replace(sight.name, "")
     return kind.refused(sight.name, said) or Cause(
-        f"model_engine.create/{sight.name}",
+        f"model_engine.create/{same}",
         said,
         do=f"a 500 here is the broker or the database{_OR_WEIGHTS if kind is LLM else ''}; the gateway's log names it",
         look=gateways_log(site),

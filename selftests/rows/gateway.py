@@ -15,6 +15,17 @@ from rows.row import (
 
 DELETES = ("-m", "tier_a", "-k", "is_deleted or is_left")
 
+CREATE_500 = """
+FAIL      tier_a/sync_endpoint_is_accepted  …
+FAIL      tier_a/async_endpoint_is_accepted  …
+FAIL      tier_a/streaming_endpoint_is_accepted  …
+  cause     POST …/v1/model-endpoints answered 500, not 200: {"error": "Internal error occurred. …"}  (certain)
+  look      kubectl --context … -n model-engine logs deployment/model-engine --tail 200
+  do        a 500 here is the broker or the database; the gateway's log names it; then: pytest --lf
+BLOCKED   15 checks by it:
+          tier_a (15): sync_endpoint_serves, """
+"""Three creates, one answer: it is told once."""
+
 ROWS = [
     Row(
         ("gateway-open",),
@@ -45,6 +56,7 @@ ROWS = [
         each(ACCEPTED, "/v1/model-endpoints answered 500, not 200"),
         blocks=BEYOND_ACCEPTED,
         select=TIER_A,
+        told=CREATE_500,
     ),
     Row(
         ("someone-elses-task",),

@@ -44,6 +44,7 @@ class Row:
     of each of `errors`. `unset`: of the environment that a user exports, what this one did not. `called`: the name of
     what a row is about that is no fault. A row with `long_proof` is for `make prove` alone. `sign`: what the sandbox
     calls its first public sign, the others' is the fault's name. `words`: what the sandbox is.
+    `told`: how the report tells the first cause, from its heading to the checks that it blocked; `…` is what differs.
     `judged`: what only these options give something to judge by; `unjudged`: what has nothing to judge by here besides.
     `at_timeout`: nothing but the time tells it, so that its verdict comes with the wait's end.
     """
@@ -63,6 +64,7 @@ class Row:
     unjudged: tuple[str, ...] = ()
     at_timeout: bool = False
     because: str = ""
+    told: str = ""
     unset: tuple[str, ...] = ()
     called: str = ""
 
