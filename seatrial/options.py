@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from seatrial import kinds
+from seatrial.checks import Check
 from seatrial.settings import TABLE
+from seatrial.suggest import instead
 
 SETTINGS = (
     ("--context", {"metavar": "NAME", "help": "the kubeconfig's context to use"}),
@@ -107,6 +109,14 @@ def disruptive(config: pytest.Config) -> Sequence[str]:
     """The ids of checks that may disturb others, each named by the user."""
     found: Sequence[str] = config.getoption(dest("--disruptive"))
     return found
+
+
+def refuse_unknown_disruptive(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """`pytest.UsageError` for a name after ``--disruptive`` that no collected check has which disturbs others."""
+    known = {Check.of(item).id for item in items if item.get_closest_marker("disruptive")}
+    for name in disruptive(config):
+        if name not in known:
+            raise pytest.UsageError(f"--disruptive {name!r}: no disruptive check is called so; {instead(name, known)}")
 
 
 def sweep(given: Mapping[str, Any], run_id: str, context: str = "") -> str:

@@ -49,8 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Controller(config), "seatrial-controller")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Phases are modules, and have an order."""
+    options.refuse_unknown_disruptive(config, items)
     phases.mark(items)
     phases.sort(items)
 

@@ -207,6 +207,10 @@ def test_what_disturbs_others_is_asked_for_by_name(suite: Suite) -> None:
     ended = suite.pytest("--disruptive", "tier_a/two")
     assert ended.verdicts == {"infra/fine": "pass", "tier_a/one": "not applicable", "tier_a/two": "pass"}
     assert "it runs with --disruptive tier_a/one alone" in ended.out
+    refused = suite.pytest("--disruptive", "tier_a/tow", "-m", "infra")
+    assert refused.code == 4
+    assert "--disruptive 'tier_a/tow': no disruptive check is called so; did you mean tier_a/two?" in refused.out
+    assert not refused.verdicts
 
 
 KILLED = {
