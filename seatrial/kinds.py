@@ -22,6 +22,8 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _HOST = re.compile(r"[A-Za-z0-9]([\w.-]*\w)?\.?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{[A-Za-z_-]+\}")
+_EMPTY = "is empty", "give it a value, or leave it away"
+_LONG = "has more than one line", "give it on one line"
 _FILL_IN = "fill it in, or leave the setting away"
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -40,7 +42,7 @@ def text(value: Any, _base: Path) -> str:
         raise Malformed(f"is {in_yaml(value)} in YAML, not text", "put it in quotes")
     found = value.strip()
     if not found or len(found.splitlines()) > 1:
-        raise Malformed("has more than one line" if found else "is empty", "give it on one line")
+        raise Malformed(*(_LONG if found else _EMPTY))
     if _PLACEHOLDER.fullmatch(found):
         raise Malformed("is a placeholder of the runbook", _FILL_IN)
     return found

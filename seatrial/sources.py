@@ -130,7 +130,8 @@ def _file(specs: Mapping[str, Spec], options: Mapping[str, Any], cwd: Path) -> I
     targets = _targets(specs, content.pop("targets", None), path)
     if target is not None:
         if target not in targets:
-            what = f"{path.name} names no target {target!r}" if content or targets else f"there is no {path}"
+            there = os.path.lexists(path)
+            what = f"{path.name} names no target {target!r}" if there else f"there is no {path}"
             do = instead(target, targets) if targets else f"write it into {path.name}, under 'targets:'"
             raise BadSettings(what, source="--target", do=do)
         yield _section(specs, targets[target], f"{path.name}: targets.{target}.", path.parent)
@@ -139,15 +140,15 @@ def _file(specs: Mapping[str, Spec], options: Mapping[str, Any], cwd: Path) -> I
 
 def _targets(specs: Mapping[str, Spec], found: Any, path: Path) -> dict[str, dict[str, Any]]:
     """Each target, checked even if it is not the chosen one: a typing error should not wait for the day it is used."""
+    do = "write it as 'targets: {prod: {context: prod-admin}}'"
     targets = {} if found is None else found
-    if not isinstance(targets, dict) or not all(isinstance(one, dict) for one in targets.values()):
-        raise BadSettings(
-            f"{path.name}: targets is no mapping of names to settings",
-            source=str(path),
-            do="write it as 'targets: {prod: {context: prod-admin}}'",
-        )
+    if not isinstance(targets, dict):
+        raise BadSettings(f"{path.name}: targets is no mapping of names to settings", source=str(path), do=do)
     targets = {str(name): one for name, one in targets.items()}
     for name, one in targets.items():
+        if not isinstance(one, dict):
+            what = f"{path.name}: the target {name!r} has no settings"
+            raise BadSettings(what, source=str(path), do=do)
         _section(specs, one, f"{path.name}: targets.{name}.", path.parent)
     return targets
 

@@ -189,7 +189,7 @@ def test_what_a_sandbox_says_is_mixed_with_no_other_deployment(tmp_path: Path) -
         ("read_only=perhaps", "is neither true nor false"),
         ("contract=new", "write one of auto, documented, released"),
         ("namespace=My_Namespace", "is no Kubernetes name"),
-        ("namespace=", "namespace '' is empty"),
+        ("namespace=", "namespace '' is empty [--set namespace=…] give it a value, or leave it away"),
         ("namespace={your-namespace}", "is a placeholder of the runbook"),
         ("gateway_url=http://model-engine.{NAMESPACE}.svc", "still holds the placeholder {NAMESPACE}"),
         ("gateway_url=htp://x", "is no http or https URL"),
@@ -268,7 +268,8 @@ def test_a_wrong_pair_is_refused_in_one_line(tmp_path: Path, pair: str, said: st
         ("auth_token_command: []", "names no program"),
         ("targets: {prod: {contxt: x}}", "[seatrial.yaml: targets.prod.contxt] did you mean context?"),
         ("targets: prod", "targets is no mapping"),
-        ("targets: {prod: x}", "targets is no mapping"),
+        ("targets: {prod: x}", "seatrial.yaml: the target 'prod' has no settings"),
+        ("targets: {prod: }", "seatrial.yaml: the target 'prod' has no settings"),
         ("a: b: c", "is no YAML: line 1, column 5: mapping values are not allowed here"),
         ("namespace: 'a", "is no YAML: line 1"),
         ("on: 2026-13-45", "is no YAML: month must be in 1..12"),
@@ -295,6 +296,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_targets_are_chosen_by_name(tmp_path: Path) -> None:
     assert "there is no" in refusal(tmp_path, target="prod")
+    for without in ("targets:", "targets: {}", "{}", ""):
+        (tmp_path / "seatrial.yaml").write_text(without)
+        said = refusal(tmp_path, target="prod")
+        assert said == "seatrial.yaml names no target 'prod' [--target] write it into seatrial.yaml, under 'targets:'"
     (tmp_path / "seatrial.yaml").write_text("targets: {production: {context: p}, staging: {context: s}}")
     assert load(tmp_path, target="staging").context == "s"
     assert "names no target 'prodution' [--target] did you mean production?" in refusal(tmp_path, target="prodution")
