@@ -12,6 +12,7 @@ from seatrial import garbage
 
 # isort: split
 from seatrial import docs, doctor, images, options, rbac, summary, sweep
+from seatrial.mask import masked
 from seatrial.settings import Settings
 from seatrial.verdict import BadSettings
 
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
             return sweep.sweep(wanted, vars(given), os.environ, Path.cwd())
         return doctor.examine(vars(given), os.environ, Path.cwd())
     except BadSettings as error:
-        parser.error(f"{error.line} ({error.source}); {error.do}")
+        parser.error(masked(error.whole))
     except KeyboardInterrupt:
         return 2
 

@@ -147,8 +147,7 @@ def _ask(probe: Probe, examined: Examined) -> tuple[int, str]:
 
 
 def _told(error: NotJudged) -> str:
-    source = f" ({error.source})" if error.source else ""
-    return masked(f"{error.line}{source}; {error.do}")
+    return masked(error.whole)
 
 
 def _shown(name: str, value: Any) -> str:

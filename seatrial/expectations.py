@@ -17,7 +17,7 @@ from _pytest.mark.expression import Expression
 from seatrial.checks import phase_of
 from seatrial.kinds import Malformed, in_yaml, of_yaml
 from seatrial.suggest import instead
-from seatrial.verdict import Cause, NotApplicable, Unhealthy
+from seatrial.verdict import BadSettings, Cause, NotApplicable, Unhealthy
 
 CLOUDS = ("aws", "azure", "gcp", "onprem")
 VENDORS = ("nvidia", "amd")
@@ -121,7 +121,8 @@ class Scope:
 
     def require_clouds(self, found: str, where: str) -> None:
         """For a check of several clouds: return unless another one than `found` is declared; see `require_cloud`."""
-        _refuse_unknown(found, where)
+        if where:
+            _refuse_unknown(found, where)
         for cloud in self.clouds:
             self.require_cloud(cloud, found, where)
 
@@ -129,8 +130,14 @@ class Scope:
         """Return if the release is on the cloud that a check is about (one of `CLOUDS`).
 
         `found` is what the release's configuration says, `where` the object it stands in. AssertionError if `wanted`
-        is declared and another is found, or one that is none; `NotApplicable` if nobody declared it.
+        is declared and another is found, or one that is none; `NotApplicable` if nobody declared it. Without a `where`
+        nothing says anything of a cloud: then a declared one cannot be judged (`BadSettings`).
         """
+        if not where:
+            line = "nothing says which cloud the release is on"
+            if self.declares(wanted):
+                raise BadSettings(f"{wanted} is declared, and {line}", do="name a cluster, or give --values=FILE")
+            raise NotApplicable(f"this is about {wanted}, and {line}")
         if found == wanted:
             return
         _refuse_unknown(found, where)

@@ -42,7 +42,7 @@ class Opening:
         try:
             self._open(items, checks)
         except BadSettings as error:
-            raise pytest.UsageError(_one_line(error)) from None
+            raise pytest.UsageError(error.whole) from None
 
     def _open(self, items: list[pytest.Item], checks: Mapping[str, Check]) -> None:
         config = self.config
@@ -117,12 +117,6 @@ def _record(run: Run) -> tuple[Record, IO[str]]:
 def _place(trial: Trial) -> Place | None:
     """Where the run is, if one of its checks asks for a target."""
     return Place.of(connect.target(trial), trial.settings) if "target" in trial.needs else None
-
-
-def _one_line(error: BadSettings) -> str:
-    source = f" ({error.source})" if error.source else ""
-    do = f"; {error.do}" if error.do else ""
-    return f"{error.line}{source}{do}"
 
 
 def _shown(path: Path) -> str:

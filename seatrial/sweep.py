@@ -125,8 +125,7 @@ def sweep(
         say(str(error))
         return USAGE
     except NotJudged as error:
-        source = f" ({error.source})" if error.source else ""
-        say(masked(f"{error.line}{source}{f'; {error.do}' if error.do else ''}"))
+        say(masked(error.whole))
         return USAGE if isinstance(error, BadSettings) else LEFT
 
 

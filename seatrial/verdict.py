@@ -98,6 +98,12 @@ class NotJudged(Exception):
         super().__init__(line)
         self.reason, self.line, self.source, self.do = reason, line, source, do
 
+    @property
+    def whole(self) -> str:
+        """All of it in one line."""
+        source = f" ({self.source})" if self.source else ""
+        return f"{self.line}{source}{f'; {self.do}' if self.do else ''}"
+
 
 class BadSettings(NotJudged):
     """A setting is missing, malformed, or names a target that does not exist."""

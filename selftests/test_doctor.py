@@ -289,6 +289,7 @@ def test_the_command_line(tmp_path: Path) -> None:
         (("doctor", "--contxt", "x"), (), "unrecognized arguments: --contxt"),
         (("doctor", "--time", "2"), (), "unrecognized arguments: --time"),
         (("doctor",), ("-O",), "python -O takes the assertions away"),
+        (("images",), (), "this is no pod of a cluster; export KUBECONFIG="),
     ],
 )
 def test_a_wrong_command_line_is_4(

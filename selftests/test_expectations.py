@@ -41,6 +41,14 @@ def test_a_cloud_that_is_declared_and_absent_fails() -> None:
         assert str(caught.value) == "declared azure, found aws (ConfigMap models/x)"
 
 
+def test_where_nothing_says_the_cloud_none_is_claimed() -> None:
+    for wanted in ("aws", "azure"):
+        with pytest.raises(NotApplicable, match=f"this is about {wanted}, and nothing says which cloud"):
+            Scope().require_cloud(wanted, "aws", "")
+        with pytest.raises(BadSettings, match=f"{wanted} is declared, and nothing says which cloud"):
+            Scope(Expected(wanted)).require_clouds("aws", "")
+
+
 def test_what_gpus_declare() -> None:
     assert [Scope(Expected(gpu=one)).declares("amd") for one in (Gpus("amd", 1), Gpus("amd"), Gpus(), None)] == [
         True,

@@ -143,9 +143,9 @@ def redis_broker(ground: Ground) -> Answer:
     """The Redis broker: PING, and a write in each database of the product's. `NotApplicable` where it is another."""
     settings = ground.trial.settings
     ground.configuration.require()
-    ground.trial.scope.require_clouds(ground.configuration.cloud, _source(ground))
+    ground.trial.scope.require_clouds(ground.configuration.cloud, ground.configuration.source)
     if ground.configuration.broker != REDIS and (ground.release or settings.broker_redis_host is None):
-        raise NotApplicable(f"the broker is {ground.configuration.broker} ({_source(ground)})")
+        raise _another_broker(ground)
     place = _with(ground.place("builder" if ground.release else "gateway"), TOKEN)
     found = ground.configuration.broker_redis(places.plain_env(place))
     if found is None and settings.broker_redis_host is None:
@@ -257,7 +257,7 @@ def _its_own(ground: Ground) -> QueueService:
     """`NotApplicable` where the broker is none."""
     ground.configuration.require()
     if ground.configuration.broker not in QUEUE_SERVICES:
-        raise NotApplicable(f"the broker is {ground.configuration.broker} ({_source(ground)})")
+        raise _another_broker(ground)
     return QUEUE_SERVICES[ground.configuration.broker]
 
 
@@ -266,9 +266,9 @@ def _queue_service(
 ) -> Answer:
     configuration = ground.configuration
     ground.configuration.require()
-    ground.trial.scope.require_cloud(asked.cloud, configuration.cloud, _source(ground))
+    ground.trial.scope.require_cloud(asked.cloud, configuration.cloud, configuration.source)
     if configuration.broker != asked.name:
-        raise NotApplicable(f"the broker is {configuration.broker} ({_source(ground)})")
+        raise _another_broker(ground)
     place = _with(ground.identity("builder" if ground.release else "gateway"), *asked.variables)
     own, where = WHERE[asked.name](ground, place)
     ask: dict[str, Any] = {"do": do, **more, **own}
@@ -406,8 +406,11 @@ def _write(ground: Ground, prefix: str) -> list[Any]:
     return ["SET", f"{prefix}{ground.trial.run.name('probe')}", "1", "PX", 1000]
 
 
-def _source(ground: Ground) -> str:
-    return ground.configuration.source or "nothing says otherwise"
+def _another_broker(ground: Ground) -> NotApplicable:
+    configuration = ground.configuration
+    if not configuration.source:
+        return NotApplicable("nothing says which broker the release has")
+    return NotApplicable(f"the broker is {configuration.broker} ({configuration.source})")
 
 
 def _seen(ground: Ground, place: Place) -> Place:
