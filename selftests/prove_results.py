@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -65,9 +66,25 @@ def skip_if_held(key: str) -> None:
 
 
 def why(error: str) -> str:
-    """The one line of an error that says most."""
+    """The one line of an error that says what did not hold; empty if none does.
+
+    Ours, if it begins with one; else the comparison that pytest shows, or where it cut that, its first difference.
+    """
     said = [line.strip() for line in error.splitlines()]
-    return next((line for line in said if line.startswith("assert ")), next((line for line in said if line), ""))
+    at = next((number for number, line in enumerate(said) if line.startswith(_COMPARED)), len(said))
+    first = said[0] if at and not said[0].startswith(_OF_A_RUN) else ""
+    differ = [line for line in said[at + 1 :] if line and not line.startswith(_NO_DIFFERENCE)]
+    detail = " ".join(differ[: 2 if differ and differ[0].endswith(":") else 1])
+    return next((line for one in (first, *said[at : at + 1], detail) if (line := readable(one))), "")
+
+
+def readable(line: str) -> str:
+    """A line of an error without what pytest puts around it; empty if it is what was left of a long value."""
+    line = line.removeprefix(_COMPARED).partition(f": {_OF_A_RUN}")[0]
+    return "" if _OF_A_RUN in line or re.search(r"[\[{(].*\.\.\.", line) else line
+
+
+_COMPARED, _OF_A_RUN, _NO_DIFFERENCE = "assert ", "====", ("Omitting ", "Use -v", "Full diff", "...")
 
 
 def keep(result: Result, began: float) -> None:

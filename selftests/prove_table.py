@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from dummies import ROOT
 from prove_kept import key
-from prove_results import Result, commit, lines
+from prove_results import Result, commit, lines, readable
 from rows.row import Row
 from test_prove_faults import LIMIT, RED, TOUCHES_REDIS
 from test_prove_kills import PROMPT_LIMIT, SIGNALS
@@ -40,7 +40,7 @@ def verdict(result: Result | None) -> str:
     """Whether it held, and why not."""
     if result is None:
         return NOT_YET
-    return "yes" if result["held"] else f"**no**: {result['why']}"
+    return "yes" if result["held"] else f"**no**: {readable(result['why'])}"
 
 
 def of(found: Results, prefix: str) -> list[Result]:
@@ -85,6 +85,7 @@ def faults(found: Results) -> list[str]:
     return [
         "## Faults",
         "",
+        f"{len(RED)} of a deployment, some of them several at once.",
         "Each with the stand-ins' own times and the real Redis: the verdicts of all checks, the first cause, and the",
         f"seconds from the first public sign to the verdict, at most {LIMIT:g}. Where the sign was there before the",
         "run, they count from the create request, or from the run's start. What nothing but the time tells is told at",
@@ -106,7 +107,7 @@ def others(found: Results) -> list[str]:
     def cells(module: str, names: list[str]) -> Sequence[object]:
         done = [found[name] for name in names if name in found]
         failed = [one for one in done if not one["held"]]
-        told = "; ".join(f"{one['key'].partition('/')[2].partition('/')[2]}: {one['why']}" for one in failed)
+        told = "; ".join(f"{one['key'].partition('/')[2].partition('/')[2]}: {readable(one['why'])}" for one in failed)
         return module, f"{len(done) - len(failed)} of {len(names)}", told, *where(done)
 
     def line(name: str) -> Sequence[object]:
@@ -233,15 +234,24 @@ def sandboxes(found: Results) -> list[str]:
 
 def repeated(all_of_them: Sequence[Result], found: Results) -> list[str]:
     """What did not hold at first: a repetition takes its place in the tables, but not out of the world."""
-    earlier = [one for one in all_of_them if not one["held"] and one is not found[one["key"]]]
+    earlier: dict[str, list[Result]] = {}
+    for one in all_of_them:
+        if not one["held"] and one is not found[one["key"]]:
+            earlier.setdefault(one["key"], []).append(one)
     if not earlier:
         return []
-    told = [(one["key"], one["why"], *where([one]), "yes" if found[one["key"]]["held"] else "no") for one in earlier]
-    return ["## Repeated", "", *table(("what", "why", *WHERE, "held later"), told)]
+    head = ("what", "times", "what did not hold", *WHERE, "held later")
+    told = ((key, len(done), troubles(done), *where(done), _held(found[key])) for key, done in earlier.items())
+    return ["## Repeated", "", "What did not hold, as far as its words were kept whole.", "", *table(head, told)]
+
+
+def _held(result: Result) -> str:
+    return "yes" if result["held"] else "no"
 
 
 def troubles(done: Sequence[Result]) -> str:
-    return "; ".join(sorted({one["why"] for one in done if not one["held"]}))
+    """What did not hold of them, each once; what a line was cut to says nothing, and is left away."""
+    return "; ".join(sorted({said for one in done if not one["held"] and (said := readable(one["why"]))}))
 
 
 def page(all_of_them: Sequence[Result]) -> str:

@@ -69,7 +69,7 @@ class Sandbox:
         env = clean_environment() | {name: self.environment()[name] for name in ("KUBECONFIG", "AUTH_TOKEN")}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
         if done.returncode:
-            raise RuntimeError(f"sweep: {done.stdout}{done.stderr}")
+            raise RuntimeError(f"sweep ended with {done.returncode}\n{done.stdout}{done.stderr}")
 
     def kube(self) -> httpx.Client:
         """The Kubernetes API, as its administrator."""

@@ -55,7 +55,7 @@ def as_told(row: Row, run: Ended) -> None:
     expected |= dict.fromkeys(fails, "fail")
     assert verdicts == {name: verdict for name, verdict in expected.items() if name in checks}, run.out
     for name, line in fails.items():
-        assert name not in checks or line in checks[name]["line"], run.out
+        assert name not in checks or line in checks[name]["line"], f"{name} says nothing of {line!r}\n{run.out}"
     for name in row.errors:
         assert name not in checks or row.because in checks[name]["line"], run.out
     assert {checks[name]["line"] for name in row.blocks if name in checks} <= {
@@ -63,7 +63,8 @@ def as_told(row: Row, run: Ended) -> None:
     }, run.out
     left = row.left and not checks.keys().isdisjoint((*LIFECYCLES, *TIER_B))
     code = 1 if row.fails else 3 if row.errors else 0
-    assert (run.code, bool(run.run["left"])) == (code, left), run.out
+    ended = f"exit {run.code}, and left behind: {[one['name'] for one in run.run['left']]}"
+    assert (run.code, bool(run.run["left"])) == (code, left), f"{ended}\n{run.out}"
     assert "Traceback" not in run.out
 
 

@@ -76,7 +76,8 @@ def test_fault_at_full_scale(full_scale: Start, tmp_path: Path, row: Row) -> Non
         result |= {"sign": sign, "check": verdict["check"], "line": verdict["line"]}
         result["run_seconds"] = round(happened[-1]["time"] - happened[0]["time"], 1)
         result["seconds"] = round(verdict["time"] - asked, 1)
-        assert row.at_timeout or result["seconds"] <= LIMIT
+        late = f"the verdict came {result['seconds']} s after the sign, and not within {LIMIT:g} s"
+        assert row.at_timeout or result["seconds"] <= LIMIT, late
 
 
 def looked_for(happened: list[Event], row: Row) -> float:

@@ -153,14 +153,19 @@ def test_ended_at_a_random_moment(scene: Scene, tmp_path: Path, name: str, nth: 
             interrupted(scene, run, folder / "runs", seconds, result)
         elif records:
             killed(scene, folder / "runs", result)
-        assert scene.other.disturbed == []
+        undisturbed(scene)
+
+
+def undisturbed(scene: Scene) -> None:
+    """The other run has been green so far; else its report follows."""
+    assert scene.other.disturbed == [], f"another run was disturbed: {scene.other.disturbed[0]}"
 
 
 def interrupted(scene: Scene, run: Ended, runs: Path, seconds: float, result: Result) -> None:
     """Back at the prompt in time, and nothing is left."""
     left = scene.left(result["run"], runs / result["run"]) if result["run"] else []
     result |= {"prompt": round(seconds, 1), "unknown": sum(UNKNOWN in one["why"] for one in run.run.get("left", ()))}
-    assert (run.code, left) == (2, []), run.out
+    assert (run.code, left) == (2, []), f"exit {run.code}, and left: {left}\n{run.out}"
     assert seconds <= PROMPT_LIMIT
     assert "Traceback" not in run.out
     assert [one for one in run.run.get("left", ()) if UNKNOWN not in one["why"]] == [], run.out
@@ -176,7 +181,7 @@ def killed(scene: Scene, runs: Path, result: Result) -> None:
         result |= {"sweeps": sweeps, "sweep": round(time.monotonic() - began, 1)}
         if code == 0 or UNKNOWN not in said:
             break
-    assert code == 0, said
+    assert code == 0, f"the sweep ended with {code}\n{said}"
     assert scene.left(id_, runs / id_) == [], said
 
 
@@ -187,7 +192,7 @@ def test_the_other_was_not_disturbed(scene: Scene, kind: int) -> None:
         while not scene.other.undisturbed and not scene.other.disturbed:
             time.sleep(1)
         result["runs"] = scene.other.undisturbed
-        assert scene.other.disturbed == []
+        undisturbed(scene)
         proven_here = [one for key, one in results().items() if key.startswith("ended/") and one.get("run")]
         for one in proven_here:
             assert scene.left(str(one["run"])) == []
