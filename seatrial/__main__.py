@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     _with_settings(commands.add_parser("doctor", help=told, description=told, allow_abbrev=False))
     told = "print the roles that a run needed, from its record"
     roles = _with_settings(commands.add_parser("rbac", help=told, description=told, allow_abbrev=False))
-    roles.add_argument("--run", metavar="ID", help="not the latest")
+    roles.add_argument("--run", metavar="ID", help="not the latest that judged a cluster")
     told = "list every image that a run needs, for mirrors; before an install from --values"
     _with_settings(commands.add_parser("images", help=told, description=told, allow_abbrev=False))
     told = "write docs/checks.md, docs/settings.md and docs/rbac.yaml"

@@ -91,7 +91,10 @@ def roles(rights: Iterable[Used], *, bound_in: str, what: str) -> str:
 
 
 def of_run(settings: Settings, run: str | None, say: Callable[[str], None] = print) -> int:
-    """Print the roles of one run, or of the latest; the exit code. `BadSettings` where there is no such record."""
+    """Print the roles of one run, or of the latest that judged a cluster; the exit code.
+
+    `BadSettings` where there is no such record.
+    """
     directory = _record(settings.record_directory, run)
     record = list(events(directory))
     rights = used(record)
@@ -107,15 +110,21 @@ def of_run(settings: Settings, run: str | None, say: Callable[[str], None] = pri
 
 def _record(under: Path, run: str | None) -> Path:
     found = sorted((path.parent for path in under.glob("*/events.main.jsonl")), key=lambda path: path.name)
-    chosen = [path for path in found if run in (None, path.name)]
+    chosen = [path for path in found if path.name == run] if run else list(filter(_has_judged, found))
     if not chosen:
         names = f"; there are {', '.join(path.name for path in found[-5:])}" if found else ""
         raise BadSettings(
-            f"there is no record of {f'run {run}' if run else 'any run'} in {under}{names}",
+            f"there is no record of {f'run {run}' if run else 'a run that asked a cluster'} in {under}{names}",
             source="record_directory",
             do="name a run by its id: --run ID",
         )
     return chosen[-1]
+
+
+def _has_judged(directory: Path) -> bool:
+    """Whether a check of this run came to an end, and it asked a cluster: one with wrong settings got no further."""
+    record = list(events(directory))
+    return any(event["kind"] == "phase" for event in record) and bool(used(record))
 
 
 def _rules(found: Mapping[tuple[str, str], set[str]]) -> Iterable[dict[str, list[str]]]:

@@ -121,11 +121,25 @@ def test_roles_are_those_of_the_record(tmp_path: Path, record: Record, capsys: p
     assert rbac.used(events(tmp_path / "t5k2m9x7qd")) >= {Used.of(one.asked) for one in asked.asked}
 
 
+def test_a_run_that_judged_nothing_is_not_the_latest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One with a namespace that is not there has asked for it, and ended."""
+    for run, namespace, phases in (("t5k2m9x7qa", "models", 1), ("t5k2m9x7qb", "modle", 0)):
+        record = Record(Run(run, tmp_path / run))
+        record.event("kube", verb="get", object=f"namespaces {namespace}", namespace="", status=404, ms=1)
+        for _ in range(phases):
+            record.event("phase", when="call", verdict="pass")
+        record.close()
+    assert main(["rbac", "--set", f"record_directory={tmp_path}"]) == 0
+    assert "What run t5k2m9x7qa needed" in capsys.readouterr().out
+    assert main(["rbac", "--set", f"record_directory={tmp_path}", "--run", "t5k2m9x7qb"]) == 0
+    assert "modle" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--run", "nobody00"], "there is no record of run nobody00 in "),
-        ([], "there is no record of any run in "),
+        ([], "there is no record of a run that asked a cluster in "),
     ],
 )
 def test_a_run_that_is_not_there(
