@@ -42,6 +42,8 @@ class Opening:
         try:
             self._open(items, checks)
         except BadSettings as error:
+            if TRIAL in self.config.stash:  # its record is no run's that was ended by force
+                self.config.stash[TRIAL].record.event("end", code=pytest.ExitCode.USAGE_ERROR.value, line=error.whole)
             raise pytest.UsageError(error.whole) from None
 
     def _open(self, items: list[pytest.Item], checks: Mapping[str, Check]) -> None:

@@ -38,7 +38,7 @@ def lines(run: Mapping[str, Any], width: int | None = None) -> list[Line]:
     `width`: columns of the terminal, which the table of verdicts keeps within; a claim that is cut stands in the docs.
     """
     return [
-        *((text[:width], markup) for text, markup in _verdicts(run["checks"])),
+        *((text[:width], markup) for text, markup in verdicts(run["checks"])),
         *_causes(run),
         *_errors(run["checks"]),
         *_said(run["checks"]),
@@ -53,7 +53,7 @@ def lines(run: Mapping[str, Any], width: int | None = None) -> list[Line]:
     ]
 
 
-def _verdicts(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
+def verdicts(checks: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
     width = max((len(check["id"]) for check in checks), default=0)
     for check in checks:
         word, markup = _SHOWN[check["verdict"]]

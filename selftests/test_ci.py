@@ -72,16 +72,65 @@ def test_a_run_as_markdown(tmp_path: Path) -> None:
     assert done.stdout.rstrip().endswith("````")
 
 
-def test_a_run_that_was_ended_by_force_has_a_summary_too(tmp_path: Path) -> None:
-    record = tmp_path / ".seatrial/3lg0t6ty4k"
+NO_MORE = {"reason": None, "source": "", "do": "", "cause": None, "trace": ""}
+SWEEP = "python -m seatrial sweep --run 3lg0t6ty4k --delete --context prod"
+
+
+def recorded(folder: Path, *happened: dict[str, Any]) -> None:
+    """A record that no ``run.json`` ends."""
+    record = folder / ".seatrial/3lg0t6ty4k"
     record.mkdir(parents=True)
-    (record / "events.main.jsonl").write_text(json.dumps({"kind": "run"}) + "\n")
-    done = summary("3lg0t6ty4k", tmp_path)
-    assert (done.returncode, done.stdout.splitlines()[0]) == (
-        0,
-        "## sea trial 3lg0t6ty4k: ended by force, nothing was judged",
+    checks = [{"id": f"tier_a/{name}", "claim": "It holds."} for name in ("one", "two", "three", "four")]
+    begun = {"kind": "run", "sweep": SWEEP, "checks": checks}
+    lines = [{"time": number, "check": "", **event} for number, event in enumerate((begun, *happened))]
+    (record / "events.main.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def phase(check: str, when: str, verdict: str, line: str = "") -> dict[str, Any]:
+    """The event of a check's phase."""
+    told = {"kind": "phase", "check": f"tier_a/{check}", "when": when, "seconds": 1.5}
+    return {**told, "verdict": verdict, "line": line, **NO_MORE}
+
+
+def test_a_run_that_was_ended_by_force_tells_what_it_had_judged(tmp_path: Path) -> None:
+    recorded(
+        tmp_path,
+        phase("one", "setup", "pass"),
+        phase("one", "call", "pass"),
+        phase("two", "setup", "pass"),
+        phase("two", "call", "fail", "it does not"),
+        phase("three", "setup", "pass"),
+        {"kind": "journal", "entry": "intended", "of": "endpoint", "name": "e", "how": {}},
     )
-    gone = summary("nowhere", tmp_path)
-    assert (gone.returncode, gone.stdout) == (4, "")
-    assert "there is no record .seatrial/nowhere (RUN); name a run" in gone.stderr
-    assert "Traceback" not in gone.stderr
+    done = summary("3lg0t6ty4k", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(
+        "## sea trial 3lg0t6ty4k: ended by force, 1 pass, 1 fail, 2 not judged\n\n````text\nPASS "
+    )
+    assert "three" not in done.stdout
+    assert done.stdout.rstrip().endswith(f"1 thing may be left; this removes them: `{SWEEP}`")
+
+
+def test_a_run_that_judged_nothing(tmp_path: Path) -> None:
+    recorded(tmp_path)
+    said = "ended by force, nothing was judged\n\nBy its record nothing of it is left."
+    assert summary("3lg0t6ty4k", tmp_path).stdout.strip() == f"## sea trial 3lg0t6ty4k: {said}"
+    with (tmp_path / ".seatrial/3lg0t6ty4k/events.main.jsonl").open("a") as file:
+        file.write(json.dumps({"time": 9, "kind": "end", "code": 4, "line": "there is no namespace 'modle'"}) + "\n")
+    said = "nothing was judged (exit 4)\n\nthere is no namespace 'modle'"
+    assert summary("3lg0t6ty4k", tmp_path).stdout.strip() == f"## sea trial 3lg0t6ty4k: {said}"
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("nowhere", "there is no record .seatrial/nowhere (RUN)"),
+        (".seatrial/", ".seatrial is no record of a run (RUN)"),
+    ],
+)
+def test_a_folder_that_is_no_record(tmp_path: Path, run: str, said: str) -> None:
+    recorded(tmp_path)
+    done = summary(run, tmp_path)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert f"{said}; name a run" in done.stderr
+    assert "Traceback" not in done.stderr
