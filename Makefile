@@ -34,7 +34,7 @@ style: $(STAMP)
 lint: style
 	$(BIN)/mypy
 
-# docs/checks.md and docs/settings.md, from the checks' docstrings and the table of settings.
+# docs/checks.md, settings.md, rbac.yaml and modules.md, and the tables of README.md: from docstrings and tables of the code.
 docs: $(STAMP)
 	$(BIN)/python -m seatrial docs
 

@@ -242,8 +242,12 @@ def _first_line(path: Path) -> str:
 
 def write() -> int:
     """Write all pages; the exit code."""
-    pages = ((CHECKS, page()), (SETTINGS, settings()), (RBAC, roles()), (MODULES, modules()), (README, readme()))
-    for path, text in pages:
-        path.write_text(text, encoding="utf-8")
+    for path, text in PAGES.items():
+        path.write_text(text(), encoding="utf-8")
         print(f"{path.relative_to(ROOT)} is written")
     return 0
+
+
+PAGES = {CHECKS: page, SETTINGS: settings, RBAC: roles, MODULES: modules, README: readme}
+"""What is generated, and what makes its text; of README.md it is the tables."""
+WRITTEN = ", ".join(str(path.relative_to(ROOT)) for path in PAGES)

@@ -95,11 +95,14 @@ def test_every_step_delivered_so_far_has_a_check() -> None:
 
 
 def test_the_pages_are_as_generated() -> None:
-    assert docs.CHECKS.read_text(encoding="utf-8") == docs.page(), "make docs"
-    assert docs.SETTINGS.read_text(encoding="utf-8") == docs.settings(), "make docs"
-    assert docs.RBAC.read_text(encoding="utf-8") == docs.roles(), "make docs"
-    assert docs.MODULES.read_text(encoding="utf-8") == docs.modules(), "make docs"
-    assert docs.README.read_text(encoding="utf-8") == docs.readme(), "make docs"
+    for path, text in docs.PAGES.items():
+        assert path.read_text(encoding="utf-8") == text(), "make docs"
+
+
+def test_make_and_help_name_every_page() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for path in docs.PAGES:
+        assert (path.name in docs.WRITTEN, path.name in makefile) == (True, True), path.name
 
 
 def test_every_module_says_what_it_is() -> None:
