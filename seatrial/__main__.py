@@ -33,13 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m seatrial", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     told = "show target and settings, and whether they can be reached"
-    _with_settings(commands.add_parser("doctor", help=told, description=told, allow_abbrev=False))
+    _with_settings(commands.add_parser("doctor", help=told, description=told, epilog=doctor.CODES, allow_abbrev=False))
     told = "print the roles that a run needed, from its record"
     roles = _with_settings(commands.add_parser("rbac", help=told, description=told, allow_abbrev=False))
     roles.add_argument("--run", metavar="ID", help="not the latest that judged a cluster")
     told = "list every image that a run needs, for mirrors; before an install from --values"
     _with_settings(commands.add_parser("images", help=told, description=told, allow_abbrev=False))
-    told = "write docs/checks.md, docs/settings.md and docs/rbac.yaml"
+    told = f"write what is generated: {docs.WRITTEN} (its tables)"
     commands.add_parser("docs", help=told, description=told)
     told = "show what runs have left, and remove it with --delete: what is expired, or all of one run"
     clean = _with_settings(

@@ -22,7 +22,12 @@ from seatrial.target import Target, resolve
 from seatrial.verdict import BadSettings, NotJudged, Unhealthy
 
 REACHED, GATEWAY, CLUSTER, SETTINGS = 0, 1, 3, 4
-"""Exit codes; of several troubles the greatest counts."""
+CODES = (
+    f"Exit code {REACHED}: a run can begin; {GATEWAY}: there is no release, or its gateway does not answer as it "
+    f"should; {CLUSTER}: the cluster or the gateway does not let us in, or the cluster cannot be reached; {SETTINGS}: "
+    "a setting is missing or wrong, the token for one. Of several the greatest counts."
+)
+"""What they say, for ``--help``."""
 
 
 @dataclass
@@ -85,9 +90,9 @@ def contract(examined: Examined) -> str:
 
 
 def token(examined: Examined) -> str:
-    """Whether there is a token, and whether the gateway takes it."""
+    """Whether there is a token, and whether the gateway takes it; `BadSettings` without one."""
     if not examined.settings.token.source:
-        return f"none is given, and most checks need one; {how_to_give('auth_token')}"
+        raise BadSettings("none is given, and most checks need one", do=how_to_give("auth_token"))
     examined.settings.token.value()
     if examined.engine is None:
         return f"from {examined.settings.token.source}; not tried, the gateway was not reached"

@@ -211,10 +211,18 @@ def test_a_token_that_the_gateway_refuses_is_3(tmp_path: Path) -> None:
 def test_a_gateway_that_does_not_answer_is_1(tmp_path: Path, answers: Mapping[str, Answer] | None, said: str) -> None:
     with serving(answers or {}) as there:
         gateway = nobody() if answers is None else there
-        code, everything = examined(tmp_path, {"GATEWAY_URL": gateway}, no_cluster=True)
+        environ = {"GATEWAY_URL": gateway, "AUTH_TOKEN": "a-token-of-ours"}
+        code, everything = examined(tmp_path, environ, no_cluster=True)
     assert code == 1
     assert said in everything
     assert everything.splitlines()[-2].startswith("gateway ")
+    assert everything.splitlines()[-1].endswith("not tried, the gateway was not reached")
+
+
+def test_without_a_token_is_4(tmp_path: Path) -> None:
+    with serving(HEALTHY) as gateway:
+        code, everything = examined(tmp_path, {"GATEWAY_URL": gateway}, no_cluster=True)
+    assert code == 4
     assert everything.splitlines()[-1].startswith(
         "token     none is given, and most checks need one; export AUTH_TOKEN"
     )
@@ -236,7 +244,7 @@ def test_a_cluster_that_does_not_let_us_in_is_3(
     tmp_path: Path, kubeconfig: Callable[[str], str], api: Mapping[str, Answer] | None, probe: str
 ) -> None:
     with serving(api or {}) as there:
-        environ = {"KUBECONFIG": kubeconfig(nobody() if api is None else there)}
+        environ = {"KUBECONFIG": kubeconfig(nobody() if api is None else there), "AUTH_TOKEN": "a-token-of-ours"}
         code, said = examined(tmp_path, environ, set=[f"gateway_url={nobody()}"])
         alone, unasked = examined(tmp_path, environ)
     assert (code, alone) == (3, 3)
@@ -249,7 +257,8 @@ def test_a_cluster_that_does_not_let_us_in_is_3(
 
 def test_the_right_to_look_at_namespaces_is_not_needed(tmp_path: Path, kubeconfig: Callable[[str], str]) -> None:
     with serving({**API, "/api/v1/namespaces/models": FORBIDDEN}) as api:
-        code, said = examined(tmp_path, {"KUBECONFIG": kubeconfig(api)}, namespace="models")
+        environ = {"KUBECONFIG": kubeconfig(api), "AUTH_TOKEN": "a-token-of-ours"}
+        code, said = examined(tmp_path, environ, namespace="models")
     assert code == 1
     assert "release   no Deployment in namespace models runs" in said
 
@@ -276,7 +285,9 @@ def run(cwd: Path, *arguments: str, flags: tuple[str, ...] = ()) -> subprocess.C
 
 def test_the_command_line(tmp_path: Path) -> None:
     with serving(HEALTHY) as gateway:
-        done = run(tmp_path, "doctor", "--no-cluster", "--set", f"gateway_url={gateway}", "--timeout-factor", "2")
+        (tmp_path / "token").write_text("a-token-of-ours")
+        given = ("--set", f"gateway_url={gateway}", "--set", "auth_token_file=token")
+        done = run(tmp_path, "doctor", "--no-cluster", *given, "--timeout-factor", "2")
     assert done.returncode == 0, done.stderr
     assert "--timeout-factor" in done.stdout
     assert f"\ngateway   answers at {gateway} (--set gateway_url=…)\n" in done.stdout
