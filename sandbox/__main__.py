@@ -159,6 +159,9 @@ def show(one: Sandbox, state: str) -> None:
     print(f"{one.name} ({' '.join(one.words) or words.DEFAULT_CONTRACT}) {state}")
     print(f"  gateway     {one.gateway_url}   Authorization: Bearer {one.token}")
     print(f"  kubernetes  KUBECONFIG={one.kubeconfig} kubectl get pods -n {one.namespace}")
+    weights = f" CHECKPOINT_PATH={one.checkpoint_path}" if one.gpu_type else ""
+    release = "" if one.gateway_url else f" -m preflight --namespace {one.namespace} --values={one.values}"
+    print(f"  prove it    KUBECONFIG={one.kubeconfig} AUTH_TOKEN={one.token}{weights} .venv/bin/pytest{release}")
     print(f"  directory   {one.directory}")
     print(f"  end it      python -m sandbox down {one.name}")
 

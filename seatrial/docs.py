@@ -56,6 +56,13 @@ Generated from the table in `seatrial/settings.py` by `python -m seatrial docs`.
 the command line, the environment, `seatrial.yaml`, the helm values given with `--values`, what is found in the cluster,
 the default. `python -m seatrial doctor` shows every value and where it came from. Durations are in seconds.
 
+Write files with `=`: `--settings=FILE`, `--values=FILE`. Beside a path that stands alone pytest looks for a configuration
+of its own, and then knows no option of ours ("unrecognized arguments").
+
+`expect` declares: expected and absent is a failure, of the checks that look for it, where they are selected. For the
+cloud and the registries these are `target_is_as_declared` and `images_are_from_expected_registries` of `preflight`, and
+every check of that cloud alone; for GPUs those of GPU nodes in `preflight`, and `tier_b`. A run of `-m control_plane` judges none of them.
+
 After an install a pod asks Redis, SQS and Service Bus where the release itself says that they are: a variable of the
 environment that says otherwise (`REDIS_HOST`, `AWS_REGION` …) may be meant for other programs, and is a warning. On the
 command line or in `seatrial.yaml` it is meant: that Redis is asked, with a warning, and another region of SQS or
@@ -64,7 +71,7 @@ namespace of Service Bus than the release's is a failure.
 ```yaml
 # seatrial.yaml, in the directory that pytest is run from, or named with --settings=FILE
 endpoint_ready_timeout: 900
-expect: {cloud: aws, gpu: none, registries: [registry.example]}    # expected and absent is a failure
+expect: {cloud: aws, gpu: none, registries: [registry.example]}    # what must be there
 overlays:                      # JSON merge patches on what is in payloads/; lists of named things merge by name
   probe/pod:
     metadata: {labels: {team: infra}}

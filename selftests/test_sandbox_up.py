@@ -219,6 +219,8 @@ def test_status_shows_what_is_up(released):
     code, out, _ = sandbox("status")
     assert code == 0
     assert f"{released['name']} (released) is up" in out
+    target = f"KUBECONFIG={released['kubeconfig']} AUTH_TOKEN={released['token']}"
+    assert f"  prove it    {target} .venv/bin/pytest\n" in out
     assert released["gateway_url"] in out
 
 

@@ -157,6 +157,13 @@ def test_maxfail_and_last_failed(suite: Suite, workers: tuple[str, ...]) -> None
 
 
 @WORKERS
+def test_after_a_green_run_last_failed_repeats_nothing(suite: Suite, workers: tuple[str, ...]) -> None:
+    assert ran(suite, workers, "def test_it():\n    assert 1\n").code == 0
+    again = suite.pytest(*workers, "--lf")
+    assert (again.code, again.verdicts) == (5, {}), again.out
+
+
+@WORKERS
 def test_collection_error_ends_the_run_before_anything_runs(suite: Suite, workers: tuple[str, ...]) -> None:
     ended = suite.write(infra=FINE, tier_a="import nothing_of_that_name\n").pytest(*workers)
     assert ended.code == 3, ended.out
