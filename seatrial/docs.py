@@ -56,12 +56,13 @@ Generated from the table in `seatrial/settings.py` by `python -m seatrial docs`.
 the command line, the environment, `seatrial.yaml`, the helm values given with `--values`, what is found in the cluster,
 the default. `python -m seatrial doctor` shows every value and where it came from. Durations are in seconds.
 
-Write files with `=`: `--settings=FILE`, `--values=FILE`. Beside a path that stands alone pytest looks for a configuration
-of its own, and then knows no option of ours ("unrecognized arguments").
+Write files with `=`: `--settings=FILE`, `--values=FILE`. Beside a path that stands alone pytest looks for a
+configuration of its own, and then knows no option of ours ("unrecognized arguments").
 
-`expect` declares: expected and absent is a failure, of the checks that look for it, where they are selected. For the
-cloud and the registries these are `target_is_as_declared` and `images_are_from_expected_registries` of `preflight`, and
-every check of that cloud alone; for GPUs those of GPU nodes in `preflight`, and `tier_b`. A run of `-m control_plane` judges none of them.
+`expect` declares: expected and absent is a failure, of the checks that look for it, where they are selected. Cloud,
+product and number of GPUs are looked for by `target_is_as_declared` of `preflight`, the cloud also by every check of it
+alone, the registries by `images_are_from_expected_registries`, GPUs also by the checks of GPU nodes and by `tier_b`.
+A run of `-m control_plane` judges none of them.
 
 After an install a pod asks Redis, SQS and Service Bus where the release itself says that they are: a variable of the
 environment that says otherwise (`REDIS_HOST`, `AWS_REGION` …) may be meant for other programs, and is a warning. On the
