@@ -14,7 +14,7 @@ from sandboxes import Sandbox, judged
 from scripted import Scripted, Spoken, answer
 
 from seatrial import docs, rbac
-from seatrial.__main__ import main
+from seatrial.commands import main
 from seatrial.kube import Kube
 from seatrial.model_engine.rights import RIGHTS
 from seatrial.permissions import Permissions, Place, Right, ask, wanted
