@@ -108,6 +108,7 @@ def up(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         supervisor.terminate()
         supervisor.wait()
+        print("\ninterrupted (Ctrl-C): nothing of it is up", file=sys.stderr)
         return 128 + signal.SIGINT
     if "error" in told:
         supervisor.wait()

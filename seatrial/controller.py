@@ -114,17 +114,13 @@ class Controller:
             self.ending.interrupted = type(error) is KeyboardInterrupt
             raise
         finally:
-            self._end()
+            self.ending.end()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Before the loop, or between it and its end, it is the same: with workers nothing else is called then."""
         self.ending.interrupted |= excinfo.type is KeyboardInterrupt
-        self._end()
-
-    def _end(self) -> None:
-        if self.ending.end() and self.ending.interrupted and not self.ending.settled.left and not self.ending.kept:
-            self._write([f"nothing of run {self.config.stash[TRIAL].run.id} is left"])
+        self.ending.end()
 
     def _fill(self) -> None:
         """A verdict for each check that reported none; a run that was stopped by ``-x`` says so in the record alone."""
@@ -202,7 +198,7 @@ class Controller:
         if self.collected_badly:
             return 3
         if self.ending.interrupted or self.signals.came:
-            return 2
+            return report.INTERRUPTED
         if verdicts & {Verdict.FAIL, Verdict.BLOCKED}:
             return 1
         if Verdict.ERROR in verdicts or self.ending.settled.left or self.workers.lost or Verdict.PASS not in verdicts:

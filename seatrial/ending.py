@@ -37,11 +37,11 @@ class Ending:
     """Whether something ended the run before its time; a signal that comes later is in `signals` alone."""
     _begun: bool = False
 
-    def end(self) -> bool:
-        """Do it, once; whether this was the time. Signals do not break it off: the second ends the process."""
+    def end(self) -> None:
+        """Do it, once. Signals do not break it off: the second ends the process."""
         self.signals.in_order()
         if self._begun or TRIAL not in self.config.stash:
-            return False
+            return
         self._begun = True
         trial = self.config.stash[TRIAL]
         trial.interrupted = self.interrupted
@@ -59,4 +59,3 @@ class Ending:
         # What cleaners make for their work is removed, though the run was interrupted or keeps what it made.
         working = replace(trial, interrupted=False, keep=False)
         cleanup.settle(working, entries, cleaners, self.settled, max(AT_LEAST, DEADLINE - waited))
-        return True

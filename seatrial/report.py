@@ -13,6 +13,8 @@ Line = tuple[str, dict[str, bool]]
 
 SANDBOX = "THE TARGET IS A SANDBOX: this says something of the suite, nothing of a cluster of yours"
 
+INTERRUPTED = 2
+"""The exit code of a run that a signal ended."""
 LONGEST = 120
 """Columns of a line with checks on it; with more than fit they are listed by phase."""
 _SHOWN: dict[str, tuple[str, dict[str, bool]]] = {
@@ -127,6 +129,8 @@ def _left(run: Mapping[str, Any]) -> Iterable[Line]:
         yield f"KEPT           {one['kind']} {one['name']}", {"yellow": True}
     for line in terminating:
         yield f"ENDING         {line}", {}
+    if run.get("exit") == INTERRUPTED and not (left or kept):
+        yield f"nothing of run {run['run']} is left", {"green": True}
     if (left or kept) and run.get("sweep"):
         yield f"  {'sweep':<9} {run['sweep']}", {}
 

@@ -154,6 +154,15 @@ def test_what_clean_up_has_removed_cannot_be_looked_at(look: str, gone: str) -> 
     assert f"{look}\n            (clean-up has removed it since; to look, repeat it: pytest --lf --keep)\n" in text
 
 
+def test_a_run_that_was_interrupted_says_that_nothing_is_left() -> None:
+    said = "nothing of run 3lfz is left\n"
+    assert said in told(check("a/one", "pass"), exit=2)
+    assert said not in told(check("a/one", "pass"), exit=0)
+    thing = {"kind": "endpoint", "name": "e", "why": "still there"}
+    assert said not in told(check("a/one", "pass"), exit=2, left=[thing])
+    assert said not in told(check("a/one", "pass"), exit=2, kept=[thing])
+
+
 def test_what_was_kept_and_what_is_ending() -> None:
     text = told(
         check("a/one", "pass"),

@@ -274,7 +274,7 @@ def test_ctrl_c_during_up_leaves_nothing(name):
         assert eventually(lambda: (directory.base() / f"{name}-interrupted" / "postgres").exists())
         front.send_signal(signal.SIGINT)
         assert front.wait(20) == 130
-        assert front.stdout.read() == b""
+        assert front.stdout.read() == b"\ninterrupted (Ctrl-C): nothing of it is up\n"
     assert trace(f"{name}-interrupted") == []
 
 

@@ -105,6 +105,7 @@ def test_while_a_run_that_ended_well_is_cleaned_up(suite: Suite, workers: tuple[
     run, _ = Ending(suite, ("cleaning", signal.SIGTERM)).ended(*workers)
     assert (run.code, run.verdicts, run.run["left"]) == (2, {"tier_a/it": "pass"}, []), run.out
     assert (suite.folder / "cleaned").exists()
+    assert f"nothing of run {run.run['run']} is left" in run.out
 
 
 def test_while_the_end_is_printed(suite: Suite) -> None:
