@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
             return sweep.sweep(wanted, vars(given), os.environ, Path.cwd())
         return doctor.examine(vars(given), os.environ, Path.cwd())
     except BadSettings as error:
-        parser.error(masked(error.whole))
+        parser.exit(USAGE, f"{parser.prog}: {masked(error.whole)}\n")  # the usage would not help
     except KeyboardInterrupt:
         deletes = given.command == "sweep" and given.delete
         done = "what is not said to be gone may be left: type it again" if deletes else "nothing was made or removed"
