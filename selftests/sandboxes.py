@@ -62,9 +62,9 @@ class Sandbox:
             for fault in reversed(done):
                 asyncio.run(known[fault].heal(one))
 
-    def sweep(self, folder: Path, run: Ended) -> None:
+    def sweep(self, folder: Path, run: Ended, *more: str) -> None:
         """Remove what a run with its files in `folder` has left."""
-        command = [sys.executable, "-m", "seatrial", "sweep", "--run", run.run["run"], "--delete"]
+        command = [sys.executable, "-m", "seatrial", "sweep", "--run", run.run["run"], "--delete", *more]
         command += ["--set", f"record_directory={folder / 'runs'}", "--timeout-factor", SCALE]
         env = clean_environment() | {name: self.environment()[name] for name in ("KUBECONFIG", "AUTH_TOKEN")}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
