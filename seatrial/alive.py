@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from seatrial.journal import open_entries
-from seatrial.place import Place, began, made_at
+from seatrial.origin import Origin, began, made_at
 from seatrial.record import events
 from seatrial.run import started
 
@@ -42,7 +42,7 @@ def goes_on(directory: Path) -> bool | None:
     return False
 
 
-def ended_by_force(directory: Path, here: Place | None) -> Iterator[str]:
+def ended_by_force(directory: Path, here: Origin | None) -> Iterator[str]:
     """A line for each run in this place that did not end in order, with the command that removes what it left.
 
     Whether it was killed, left by a second Ctrl-C, or lost its machine, no record can know.

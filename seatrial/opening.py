@@ -13,7 +13,7 @@ import pytest
 from seatrial import alive, changed, connect, declaration, options, report, sandboxed
 from seatrial.checks import Check
 from seatrial.lease import Lease
-from seatrial.place import Place
+from seatrial.origin import Origin
 from seatrial.progress import Progress
 from seatrial.record import Record
 from seatrial.run import Run, new_id
@@ -71,11 +71,11 @@ class Opening:
             whole=self.signals.whole,
         )
         config.stash[TRIAL] = trial
-        place = _place(trial)
+        origin = _origin(trial)
         if "sandbox" not in self.hand_over:
             self.sweep = self._sweep(run.id)
-        there = vars(place) if place else None
-        record.event("run", id=run.id, sweep=self.sweep, place=there, checks=[vars(one) for one in checks.values()])
+        there = vars(origin) if origin else None
+        record.event("run", id=run.id, sweep=self.sweep, origin=there, checks=[vars(one) for one in checks.values()])
         self.signals.sweep = self.sweep or "(nothing: it ends with its sandbox)"
         does = "--keep leaves" if trial.keep else "removing"
         self.signals.then = f"{does} what run {run.id} made; {'to remove it' if trial.keep else THEN}, type:"
@@ -85,12 +85,12 @@ class Opening:
         self.head += self._target(trial)
         self.hand_over["identity"] = trial.identity
         self.head[:0] = [trial.headline] if trial.headline else []
-        self.head += alive.ended_by_force(settings.record_directory, place)
+        self.head += alive.ended_by_force(settings.record_directory, origin)
 
     def _sweep(self, run_id: str) -> str:
         """The command that removes what the run with this id has left in this run's target."""
-        place = _place(self.config.stash[TRIAL])
-        context = place.context if place else ""
+        origin = _origin(self.config.stash[TRIAL])
+        context = origin.context if origin else ""
         return options.sweep(options.given(self.config), run_id, context)
 
     def _target(self, trial: Trial) -> list[str]:
@@ -116,9 +116,9 @@ def _record(run: Run) -> tuple[Record, IO[str]]:
         raise pytest.UsageError(f"the record cannot be written: {error} (record_directory)") from None
 
 
-def _place(trial: Trial) -> Place | None:
+def _origin(trial: Trial) -> Origin | None:
     """Where the run is, if one of its checks asks for a target."""
-    return Place.of(connect.target(trial), trial.settings) if "target" in trial.needs else None
+    return Origin.of(connect.target(trial), trial.settings) if "target" in trial.needs else None
 
 
 def _shown(path: Path) -> str:

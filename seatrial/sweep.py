@@ -22,7 +22,7 @@ from seatrial.journal import Entry, open_entries
 from seatrial.kube import Kube
 from seatrial.lease import is_fresh
 from seatrial.mask import masked
-from seatrial.place import Place, began, made_at
+from seatrial.origin import Origin, began, made_at
 from seatrial.record import Record, events
 from seatrial.resources import PODS
 from seatrial.run import Run, new_id, run_in, started
@@ -113,7 +113,7 @@ def sweep(
             stack.callback(record.close)
             trial = Trial(run, settings, record, writes=wanted.delete)
             target = connect.target(trial)
-            _refuse_another_place(wanted, settings, Place.of(target, settings))
+            _refuse_another_origin(wanted, settings, Origin.of(target, settings))
             say(f"target {target.describe()}")
             kube = stack.enter_context(connect.kube(settings, target, record)) if target.has_cluster else None
             if kube is not None:
@@ -129,7 +129,7 @@ def sweep(
         return USAGE if isinstance(error, BadSettings) else LEFT
 
 
-def _refuse_another_place(wanted: Wanted, settings: Settings, here: Place) -> None:
+def _refuse_another_origin(wanted: Wanted, settings: Settings, here: Origin) -> None:
     """`BadSettings` if the run's record says that it was elsewhere: here nothing of it would be found."""
     begun = began(settings.record_directory / wanted.run) if wanted.run else {}
     there = made_at(begun)

@@ -12,7 +12,7 @@ from seatrial.target import Target
 
 
 @dataclass(frozen=True)
-class Place:
+class Origin:
     """The API server with the kubeconfig's context, or the gateway of a run that has no cluster."""
 
     context: str = ""
@@ -20,11 +20,11 @@ class Place:
     gateway: str = ""
 
     @classmethod
-    def of(cls, target: Target, settings: Settings) -> Place:
+    def of(cls, target: Target, settings: Settings) -> Origin:
         """The place that a target is; the gateway only where somebody gave it."""
         return cls(*map(masked, (target.context, target.server, settings.gateway_url or "")))
 
-    def is_same(self, other: Place) -> bool:
+    def is_same(self, other: Origin) -> bool:
         """Whether both are one, as far as addresses tell: a context is only what one kubeconfig calls it."""
         if self.server and other.server:
             return self.server == other.server
@@ -37,10 +37,10 @@ class Place:
         return f"context {self.context} ({self.server})" if self.context else f"the cluster at {self.server}"
 
 
-def made_at(begun: Event) -> Place | None:
+def made_at(begun: Event) -> Origin | None:
     """Where a run was that began with this event; None if it had no target, or its record does not say it."""
-    found = begun.get("place")
-    return Place(**found) if found else None
+    found = begun.get("origin")
+    return Origin(**found) if found else None
 
 
 def began(directory: Path) -> Event:
