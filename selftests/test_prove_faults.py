@@ -38,14 +38,14 @@ class FullScale(Sandbox):
         return {**super().environment(), "scale": "1"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def full_scale() -> Iterator[Start]:
-    """One sandbox of a kind for all rows, once a row asks for it."""
+    """One sandbox of a kind for all rows of a worker, once a row asks for it."""
     with ExitStack() as stack:
         yield cache(lambda words: FullScale(stack.enter_context(sandbox(*words, scale="1")).up))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def without_redis() -> Iterator[Start]:
     """The same on the RESP stand-in, with timers shortened: it is for the verdicts, not the times."""
     with ExitStack() as stack:
