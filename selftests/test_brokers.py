@@ -210,13 +210,13 @@ def standing(record: Record, configuration: Configuration, release: Any = True, 
 
 
 def test_a_queue_is_not_gone_because_the_broker_is_another_now(record: Record) -> None:
-    redis = Configuration(infra={"celery_broker_type_redis": True})
+    redis = Configuration(infra={"celery_broker_type_redis": True}, source="ConfigMap models/c")
     made, found, guessed = (Entry(QUEUE, "q", how) for how in ({"type": "aws sqs delete-queue"}, {}, {"type": ""}))
     for entry in (made, found):
         with pytest.raises(NotApplicable, match="the broker is redis"):
             queues.delete(standing(record, redis), entry)
     queues.delete(standing(record, redis), guessed)
-    with pytest.raises(NotApplicable, match="without the cluster"):
+    with pytest.raises(NotApplicable, match="nothing says which cloud"):
         queues.delete(standing(record, Configuration(), None), guessed)
     with pytest.raises(Refused, match="no right"):
         queues.delete(standing(record, Configuration(refused=Refused("no right"))), guessed)

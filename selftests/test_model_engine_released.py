@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import recordings
-from model_engine_sandbox import SCALE, WAIT, Object, Release, environment
+from model_engine_sandbox import SCALE, WAIT, Object, Release, environment, started
 from recordings import Replay, request, until
-from sandboxes import Sandbox
 
 from sandbox.client import ApiError
 
@@ -48,14 +47,16 @@ BUILDER = "model-engine-endpoint-builder"
 FORWARDER = ("fwd_readyz", "fwd_predict_noargs")
 
 
-@pytest.fixture
-def release(released: Sandbox) -> Release:
-    return Release(released.up)
+@pytest.fixture(scope="module")
+def release() -> Iterator[Release]:
+    """One of its own: what its logs say from the first start on is compared."""
+    with started() as release:
+        yield release
 
 
 @pytest.fixture
-def replay(release: Release) -> Iterator[Replay]:
-    """A user of its own for each test: nothing of another test is in its lists, and nothing of its own is left."""
+def replay(release: Release) -> Replay:
+    """A user of its own for each test: nothing of another test is in its lists."""
     up = release.up
     repository, tag = up["image"].rsplit(":", 1)
     user = f"user-{uuid.uuid4().hex[:8]}"
@@ -64,11 +65,7 @@ def replay(release: Release) -> Iterator[Replay]:
         "a82369619a365b79a45e49ef6af1045653102615": tag,
         '"readiness_initial_delay_seconds": 20': '"readiness_initial_delay_seconds": 0',
     }
-    one = Replay(release.gateway_url, user, now)
-    yield one
-    path = f"{one.url}/v1/model-endpoints"
-    for endpoint in request(f"{path}?order_by=oldest", "GET", f"Bearer {user}").body["model_endpoints"]:
-        request(f"{path}/{endpoint['id']}", "DELETE", f"Bearer {user}")
+    return Replay(release.gateway_url, user, now)
 
 
 @pytest.fixture
