@@ -23,6 +23,8 @@ from sandbox import handle
 from sandbox.__main__ import all_faults
 
 SCALE = "0.2"
+RECOVERY = 60.0
+"""Seconds; who has not recovered by then shows in the next run."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,19 @@ class Sandbox:
         finally:
             for fault in reversed(done):
                 asyncio.run(known[fault].heal(one))
+            if done:
+                self._recover()
+
+    def _recover(self) -> None:
+        """Wait for those who crashed of a fault that is healed: their back-off may last longer than it."""
+        end = time.monotonic() + RECOVERY
+        with self.kube() as kube:
+            while time.monotonic() < end:
+                pods = kube.get(f"/api/v1/namespaces/{self.up['namespace']}/pods").raise_for_status().json()["items"]
+                statuses = [one for pod in pods for one in pod["status"].get("containerStatuses", ())]
+                if not any(one["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff" for one in statuses):
+                    return
+                time.sleep(0.1)
 
     def sweep(self, folder: Path, run: Ended, *more: str) -> None:
         """Remove what a run with its files in `folder` has left."""
