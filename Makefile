@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 WORKERS ?= 4
 PROVE_WORKERS ?= 3
-# Hundreds of processes begin in a run of the self-tests: none but the first compiles what it imports.
+# Hundreds of processes begin in a run of the self-tests: none but the first compiles what it imports. pip would compile
+# all that nobody imports, too.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test style lint docs prove clean
@@ -14,7 +15,7 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sandbox,dev]'
+	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[sandbox,dev]'
 	touch $@
 
 # The main job, on a sandbox of its own that is gone afterwards.

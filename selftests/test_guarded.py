@@ -74,6 +74,7 @@ def with_sidecar(exchange: Exchange) -> None:
     exchange.pass_on(replaced={"Content-Length": str(len(body))})
 
 
+@pytest.mark.prove
 def test_a_sidecar_that_never_ends_is_not_waited_for(released: Sandbox, tmp_path: Path) -> None:
     run = probed(released, tmp_path, with_sidecar)
     assert run.verdicts == {"preflight/redis_answers_ping": "pass"}, run.out
@@ -111,6 +112,7 @@ def test_a_network_policy_that_stops_only_the_probe(released: Sandbox, tmp_path:
     assert run.verdicts == {"preflight/redis_answers_ping": "pass"}, run.out
 
 
+@pytest.mark.prove
 def test_labels_of_the_product_are_refused(released: Sandbox, tmp_path: Path) -> None:
     """With them the gateway's Service would send requests to our probe."""
     overlay = "overlays={probe/pod: {metadata: {labels: {app: model-engine}}}}"

@@ -117,6 +117,7 @@ def test_only_v2_has_completions(replay: Replay) -> None:
         assert (answer.status, answer.body["detail"].split(" is ")[0]) == (501, f"POST /v1/llm/completions-{kind}")
 
 
+@pytest.mark.prove
 def test_an_llm_endpoint_from_create_to_delete(release: Release, replay: Replay) -> None:
     base = f"{replay.now[NAME]}-base"
     recorded = recordings.load("llm_create_ok")["request"]

@@ -299,6 +299,7 @@ def await_task(replay: Replay, task: str) -> Object:
     return seen[-1]
 
 
+@pytest.mark.prove
 def test_an_async_endpoint_from_create_to_delete(release: Release, replay: Replay, bundle: str) -> None:
     endpoint = adopt(release, replay, "e2e_async", "smoke-test-echo-async")
     replay("sync_task_on_async_endpoint")
@@ -454,6 +455,7 @@ def denied(release: Release, action: str) -> Iterator[None]:
         request(f"{operator}/sqs/deny", "PUT", None, [])
 
 
+@pytest.mark.prove
 def test_a_streaming_endpoint_from_create_to_delete(release: Release, replay: Replay, bundle: str) -> None:
     endpoint = adopt(release, replay, "e2e_streaming", "smoke-test-echo-streaming")
     assert replay("streaming_task") == recordings.load("streaming_task")["response"]["body"]

@@ -13,7 +13,12 @@ from seatrial.verdict import *
 """
 FINE = "def test_fine():\n    assert 1 + 1 == 2\n"
 
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "n2"])
+N2 = ("-n", "2")
+BOTH = pytest.mark.parametrize("workers", [(), N2], ids=["alone", "n2"])
+WORKERS = pytest.mark.parametrize(
+    "workers", [pytest.param((), id="alone"), pytest.param(N2, id="n2", marks=pytest.mark.prove)]
+)
+"""What workers can hardly change: with them it is in the proof."""
 
 
 @pytest.fixture
@@ -103,7 +108,7 @@ def test_row(suite: Suite, name: str) -> None:
     assert (ended.code, ended.run["exit"], ended.junit["fine"]) == (ROWS[name][2], ROWS[name][2], "passed"), ended.out
 
 
-@WORKERS
+@BOTH
 def test_every_row(suite: Suite, workers: tuple[str, ...]) -> None:
     suite.write(infra=FINE, **{name: named(row[0], name) for name, row in ROWS.items()})
     ended = suite.pytest(*workers)
@@ -138,7 +143,7 @@ def test_nothing_applicable_is_not_green(suite: Suite, workers: tuple[str, ...])
     assert "NOT PROVEN     tier_a/it: another cloud" in ended.out
 
 
-@WORKERS
+@BOTH
 def test_stopped_by_x(suite: Suite, workers: tuple[str, ...]) -> None:
     later = "def test_it():\n    assert 0, 'no'\n" + "".join(f"def test_later{n}():\n    assert n\n" for n in "123")
     ended = suite.write(tier_a=later).pytest(*workers, "-x")
@@ -260,7 +265,7 @@ INTERRUPTED = {
 }
 
 
-@WORKERS
+@BOTH
 @pytest.mark.parametrize("where", INTERRUPTED)
 def test_ctrl_c(suite: Suite, workers: tuple[str, ...], where: str) -> None:
     import os
