@@ -50,8 +50,9 @@ def ended_by_force(directory: Path, here: Origin | None) -> Iterator[str]:
     for path in sorted(directory.glob("*/")):
         if not _is_recent(path.name) or (path / "run.json").exists() or goes_on(path) is not False:
             continue
-        left = len(list(open_entries(events(path))))
-        begun = began(path)
+        happened = list(events(path))
+        left = len(list(open_entries(happened)))
+        begun = began(happened)
         there = made_at(begun)
         if left and begun.get("sweep") and here and there and here.is_same(there):
             things = f"{left} thing{'s' if left > 1 else ''}"

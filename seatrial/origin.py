@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from seatrial.mask import masked
-from seatrial.record import Event, events
+from seatrial.record import Event
 from seatrial.settings import Settings
 from seatrial.target import Target
 
@@ -43,6 +43,6 @@ def made_at(begun: Event) -> Origin | None:
     return Origin(**found) if found else None
 
 
-def began(directory: Path) -> Event:
-    """The event with which the run of this record began; empty for one that ended before it knew what to judge."""
-    return next((event for event in events(directory) if event["kind"] == "run"), {})
+def began(happened: Iterable[Event]) -> Event:
+    """The event with which the run of these events began; empty for one that ended before it knew what to judge."""
+    return next((event for event in happened if event["kind"] == "run"), {})

@@ -11,6 +11,7 @@ from typing import Any
 
 from seatrial import alive, report
 from seatrial.journal import open_entries
+from seatrial.origin import began
 from seatrial.outcome import Outcome
 from seatrial.record import Event, events
 from seatrial.run import started
@@ -46,7 +47,7 @@ def unfinished(run_id: str, happened: list[Event], *, goes_on: bool) -> str:
     refused = next((event for event in happened if event["kind"] == "end" and event.get("line")), None)
     if refused:
         return f"## sea trial {run_id}: nothing was judged (exit {refused['code']})\n\n{refused['line']}\n"
-    begun = next((event for event in happened if event["kind"] == "run"), {})
+    begun = began(happened)
     checks = list(_judged(begun.get("checks", ()), happened))
     told = [_counts(checks)] if checks else []
     rest = len(begun.get("checks", ())) - len(checks)

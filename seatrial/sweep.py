@@ -131,7 +131,7 @@ def sweep(
 
 def _refuse_another_origin(wanted: Wanted, settings: Settings, here: Origin) -> None:
     """`BadSettings` if the run's record says that it was elsewhere: here nothing of it would be found."""
-    begun = began(settings.record_directory / wanted.run) if wanted.run else {}
+    begun = began(events(settings.record_directory / wanted.run)) if wanted.run else {}
     there = made_at(begun)
     if there is None or wanted.force or here.is_same(there):
         return
